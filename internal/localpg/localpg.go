@@ -131,7 +131,7 @@ func (s *Server) launch(ctx context.Context) error {
 func (s *Server) arguments() []string {
 	args := []string{"-D", s.place.data(), "-k", s.socket, "-p", strconv.Itoa(s.port())}
 	set := []string{
-		"listen_addresses=", "unix_socket_permissions=0700", "max_connections=200",
+		"listen_addresses=", "unix_socket_permissions=0700", "max_connections=300",
 		"timezone=UTC", "log_timezone=UTC", "logging_collector=off", "log_destination=stderr",
 		"max_wal_size=256MB", "min_wal_size=32MB",
 	}

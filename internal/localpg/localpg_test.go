@@ -246,7 +246,7 @@ func TestUnreachableFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(home, "ochre", "postgres")
-	var log strings.Builder
+	var log tail
 	s := start(t, Options{Dir: dir, Log: &log})
 	t.Cleanup(func() { os.RemoveAll(s.Dir()) })
 	if os.Geteuid() != 0 {
