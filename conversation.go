@@ -44,8 +44,8 @@ type Source string
 const SourceSlack Source = "SLACK"
 
 // Conversation is a Slack top-level message and its thread. Title, Preview, WaitingOn, WaitingSince and LastActivityAt are derived
-// from its messages. StatusAt is the time of the last change of status by hand or by a timer: only a customer's message after it reopens.
-// Version grows by each change.
+// from its messages. BaseStatus is what a hand or a timer last set, at StatusAt: Status is OPEN while a customer's message after StatusAt stands,
+// else BaseStatus. Version grows by each change.
 type Conversation struct {
 	TenantID       ID
 	ID             ID
@@ -54,6 +54,7 @@ type Conversation struct {
 	Title          string
 	Preview        string
 	Status         ConversationStatus
+	BaseStatus     ConversationStatus
 	StatusAt       time.Time
 	SnoozedUntil   *time.Time
 	Priority       Priority
@@ -65,6 +66,14 @@ type Conversation struct {
 	LinkID         ID
 	CreatedAt      time.Time
 	LastActivityAt time.Time
+}
+
+// SetStatus sets the status by hand or by a timer, at a time.
+func (c *Conversation) SetStatus(s ConversationStatus, at time.Time) {
+	c.Status, c.BaseStatus, c.StatusAt = s, s, at
+	if s != StatusSnoozed {
+		c.SnoozedUntil = nil
+	}
 }
 
 // Source tells where the conversation comes from.

@@ -232,6 +232,7 @@ CREATE TABLE conversations (
   title            text NOT NULL,
   preview          text NOT NULL,
   status           text NOT NULL CHECK (status IN ('OPEN', 'SNOOZED', 'CLOSED')),
+  base_status      text NOT NULL CHECK (base_status IN ('OPEN', 'SNOOZED', 'CLOSED')), -- by hand or timer, at status_at; a later customer's message makes it OPEN
   status_at        timestamptz NOT NULL,
   snoozed_until    timestamptz,
   priority         text NOT NULL CHECK (priority IN ('URGENT', 'HIGH', 'NORMAL', 'LOW')),
