@@ -4,12 +4,14 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -192,7 +194,10 @@ func IsUnavailable(err error) bool {
 		}
 		return pg.Code == "55P03" // lock_not_available
 	}
-	return !errors.Is(err, gorm.ErrRecordNotFound) && !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, ochre.ErrNotFound)
+	var refused *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &refused) || errors.As(err, &network) || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // one turns gorm's answer to Scan into ErrNotFound where there was no row.
