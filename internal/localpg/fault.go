@@ -37,8 +37,7 @@ func (s *Server) Kill() error {
 			return err
 		}
 	}
-	s.release()
-	return nil
+	return s.release()
 }
 
 // Pause freezes the server and all its sessions: connections stay open and nothing answers. Continue ends it.

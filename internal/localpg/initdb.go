@@ -101,8 +101,7 @@ func Reset(ctx context.Context, dir string) error {
 				err = os.RemoveAll(filepath.Join(d, name))
 			}
 		}
-		lock.Close()
-		if err != nil {
+		if err = errors.Join(err, lock.Close()); err != nil {
 			return fmt.Errorf("delete PostgreSQL's data: %w", err)
 		}
 	}

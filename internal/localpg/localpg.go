@@ -72,7 +72,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if s.place.note != "" {
-		fmt.Fprintln(o.Log, s.place.note)
+		if _, err := fmt.Fprintln(o.Log, s.place.note); err != nil {
+			return nil, fmt.Errorf("say where PostgreSQL's data is: %w", err)
+		}
 	}
 	s.socket = socketName(s.place)
 	if s.bin, err = chooseBinaries(found, s.place.data()); err != nil {
@@ -96,7 +98,7 @@ func (s *Server) Restart(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.release()
+			err = errors.Join(err, s.release())
 		}
 	}()
 	if err := endOrphan(ctx, s.place.data()); err != nil {
@@ -225,22 +227,26 @@ func (s *Server) Stop() error {
 	if s.proc == nil {
 		return nil
 	}
+	var err error
 	if s.paused {
-		s.signalAll(syscall.SIGCONT)
+		err = s.signalAll(syscall.SIGCONT)
 	}
-	err := s.proc.Stop(child.Step{Signal: syscall.SIGINT, Wait: 20 * time.Second}, child.Step{Signal: syscall.SIGQUIT, Wait: 5 * time.Second})
-	s.release()
-	return err
+	err = errors.Join(err, s.proc.Stop(
+		child.Step{Signal: syscall.SIGINT, Wait: 20 * time.Second},
+		child.Step{Signal: syscall.SIGQUIT, Wait: 5 * time.Second},
+	))
+	return errors.Join(err, s.release())
 }
 
 // release gives back what only a running server needs.
-func (s *Server) release() {
+func (s *Server) release() error {
 	s.proc, s.paused = nil, false
-	if s.lock != nil {
-		os.RemoveAll(s.socket)
-		s.lock.Close()
-		s.lock = nil
+	if s.lock == nil {
+		return nil
 	}
+	err := errors.Join(os.RemoveAll(s.socket), s.lock.Close()) // in this order: the lock guards the folder
+	s.lock = nil
+	return err
 }
 
 // command runs a program of PostgreSQL under the place's account, without our environment: a PGDATA or PGPORT of the caller must

@@ -7,12 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -210,10 +210,12 @@ func lockFolder(dir string) (*os.File, error) {
 	if !errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, fmt.Errorf("lock PostgreSQL's data: %w", err)
 	}
-	pid := make([]byte, 20)
-	n, _ := f.ReadAt(pid, 0) //nolint:errcheck // an empty number is shown as such
+	pid, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("read who uses PostgreSQL's data: %w", err)
+	}
 	return nil, fmt.Errorf("the data in %s is in use by another Ochre (process %s): end that first, or choose another data folder",
-		dir, strings.TrimSpace(string(pid[:n])))
+		dir, pid)
 }
 
 // socketName is the folder of the unix socket. It is short, since a socket's path has to fit into about 100 bytes where a data

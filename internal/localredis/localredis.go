@@ -70,7 +70,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.proc != nil {
-		return errors.New("Redis is running already")
+		return errors.New("redis-server is running already")
 	}
 	if err := os.RemoveAll(s.socket()); err != nil { // a killed server leaves it
 		return fmt.Errorf("remove Redis's old socket: %w", err)
@@ -99,7 +99,7 @@ func (s *Server) awaitReady(ctx context.Context, proc *child.Process) error {
 		}
 		select {
 		case <-proc.Done():
-			return fmt.Errorf("Redis did not start: %w", proc.Err())
+			return fmt.Errorf("redis-server did not start: %w", proc.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("wait for Redis to start: %w", ctx.Err())
 		case <-again.C:
@@ -178,7 +178,7 @@ func (s *Server) freeze(paused bool, sig syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.proc == nil {
-		return errors.New("Redis is not running")
+		return errors.New("redis-server is not running")
 	}
 	s.paused = paused
 	return s.proc.Signal(sig)

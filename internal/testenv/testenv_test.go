@@ -64,10 +64,11 @@ func TestDatabaseIsDropped(t *testing.T) {
 
 func TestSharedDatabase(t *testing.T) {
 	t.Parallel()
-	if testenv.SharedDatabase(t) != testenv.SharedDatabase(t) {
+	first := testenv.SharedDatabase(t)
+	if again := testenv.SharedDatabase(t); again != first {
 		t.Error("two shared databases")
 	}
-	if query(t, testenv.SharedDatabase(t), countTables) == 0 {
+	if query(t, first, countTables) == 0 {
 		t.Error("the shared database is not migrated")
 	}
 }
