@@ -1,0 +1,144 @@
+package slacksim
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// serveWorld is GET /world: who and what there is, in an order that stays.
+func (s *Server) serveWorld(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	teams := []object{}
+	for _, t := range s.world.sortedTeams() {
+		users := []object{}
+		for _, u := range s.world.sortedUsers() {
+			if u.TeamID == t.ID && !u.Deleted {
+				users = append(users, userView(u))
+			}
+		}
+		teams = append(teams, object{"id": t.ID, "name": t.Name, "domain": t.Domain, "users": users})
+	}
+	channels := []object{}
+	for _, c := range s.world.sortedChannels() {
+		channels = append(channels, channelView(c))
+	}
+	app := s.world.app
+	writeJSON(w, http.StatusOK, object{
+		"app": object{
+			"id": app.ID, "clientId": app.ClientID, "clientSecret": app.ClientSecret, "signingSecret": app.SigningSecret,
+		},
+		"teams": teams, "channels": channels,
+	})
+}
+
+func userView(u *user) object {
+	return object{
+		"id": u.ID, "name": u.Name, "realName": u.RealName, "email": u.Email, "token": u.Token, "isBot": u.IsBot,
+	}
+}
+
+func channelView(c *channel) object {
+	return object{
+		"id": c.ID, "name": c.Name, "isPrivate": c.IsPrivate, "isExtShared": c.isExtShared(),
+		"teamIds": c.TeamIDs, "memberIds": append([]string{}, c.MemberIDs...),
+	}
+}
+
+// serveApp is GET /control/app: what /world doesn't tell about the app.
+func (s *Server) serveApp(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	installs := []object{}
+	for _, inst := range s.world.sortedInstalls() {
+		installs = append(installs, object{
+			"teamId": inst.TeamID, "botUserId": inst.BotUserID, "botId": inst.BotID, "token": inst.Token,
+			"scopes": inst.Scopes, "active": inst.Active,
+		})
+	}
+	writeJSON(w, http.StatusOK, object{"app": s.world.app, "installations": installs})
+}
+
+// serveRaw is GET /control/raw?channel=: the stored messages, oldest first, also
+// those that a fault still hides, with what was sent.
+func (s *Server) serveRaw(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.world.findChannel(r.URL.Query().Get("channel"))
+	if c == nil {
+		writeJSON(w, http.StatusNotFound, object{"error": "no such channel"})
+		return
+	}
+	var all []*message
+	for _, m := range c.log.byTS {
+		all = insertByTS(all, m)
+	}
+	writeJSON(w, http.StatusOK, object{"messages": append([]*message{}, all...)})
+}
+
+// serveIdle waits until no event is on its way, retries included, at most ?wait=
+// (a duration, default 5s): 200, or 504 if some still are.
+func (s *Server) serveIdle(w http.ResponseWriter, r *http.Request) {
+	wait := 5 * time.Second
+	if text := r.URL.Query().Get("wait"); text != "" {
+		parsed, err := time.ParseDuration(text)
+		if err != nil {
+			writeJSON(w, http.StatusBadRequest, object{"error": err.Error()})
+			return
+		}
+		wait = parsed
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-s.deliverer.whenIdle():
+		writeJSON(w, http.StatusOK, object{"pending": 0})
+	case <-timer.C:
+		_, pending := s.deliverer.recent()
+		writeJSON(w, http.StatusGatewayTimeout, object{"pending": pending})
+	case <-r.Context().Done():
+	case <-s.done:
+	}
+}
+
+func (s *Server) serveSwitches(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	writeJSON(w, http.StatusOK, s.switches)
+}
+
+// serveSetSwitches changes the switches that the body names, and leaves the others.
+func (s *Server) serveSetSwitches(w http.ResponseWriter, r *http.Request) {
+	var body json.RawMessage
+	if !readBody(w, r, &body) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := s.switches
+	if err := decodeStrict(body, &changed); err != nil {
+		writeJSON(w, http.StatusBadRequest, object{"error": err.Error()})
+		return
+	}
+	if err := changed.check(); err != nil {
+		writeJSON(w, http.StatusBadRequest, object{"error": err.Error()})
+		return
+	}
+	s.switches = changed
+	writeJSON(w, http.StatusOK, s.switches)
+}
+
+func (s *Server) serveAddFault(w http.ResponseWriter, r *http.Request) {
+	f := new(Fault)
+	if !readBody(w, r, f) {
+		return
+	}
+	if err := f.check(); err != nil {
+		writeJSON(w, http.StatusBadRequest, object{"error": err.Error()})
+		return
+	}
+	f.Hits = 0
+	s.faults.add(f)
+	writeJSON(w, http.StatusOK, object{"faults": s.faults.all()})
+}
