@@ -1,6 +1,9 @@
 package ochre
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // SlackInstallation is our app in one Slack workspace. A workspace belongs to one tenant only.
 type SlackInstallation struct {
@@ -93,4 +96,21 @@ type Reaction struct {
 	Emoji       string
 	Count       int
 	ReactedByUs bool
+}
+
+// NeededScopes are the bot scopes without which some part of Ochre does not work.
+var NeededScopes = Strings{
+	"channels:read", "channels:history", "channels:join", "groups:read", "groups:history", "chat:write", "chat:write.customize",
+	"users:read", "users:read.email", "team:read", "files:read", "reactions:read",
+}
+
+// MissingScopes are the needed scopes that were not granted, in the order of NeededScopes.
+func (i *SlackInstallation) MissingScopes() []string {
+	missing := []string{}
+	for _, s := range NeededScopes {
+		if !slices.Contains(i.Scopes, s) {
+			missing = append(missing, s)
+		}
+	}
+	return missing
 }

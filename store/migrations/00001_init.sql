@@ -256,7 +256,9 @@ CREATE TABLE conversations (
 CREATE INDEX conversations_activity ON conversations (tenant_id, last_activity_at, id);
 CREATE INDEX conversations_status_activity ON conversations (tenant_id, status, last_activity_at, id);
 CREATE INDEX conversations_created ON conversations (tenant_id, created_at, id);
+-- Two, since the ones that wait for nobody come last in either direction.
 CREATE INDEX conversations_waiting ON conversations (tenant_id, (COALESCE(waiting_since, 'infinity'::timestamptz)), id);
+CREATE INDEX conversations_waiting_desc ON conversations (tenant_id, (COALESCE(waiting_since, '-infinity'::timestamptz)), id);
 CREATE INDEX conversations_assignee ON conversations (tenant_id, assignee_id, last_activity_at, id);
 CREATE INDEX conversations_organization ON conversations (tenant_id, organization_id, last_activity_at, id);
 CREATE INDEX conversations_link ON conversations (tenant_id, link_id, last_activity_at, id);
