@@ -145,6 +145,16 @@ func ParseUUID(s string) (ID, error) {
 	return id, nil
 }
 
+// MarshalText gives the usual UUID form.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads the usual UUID form.
+func (id *ID) UnmarshalText(b []byte) error {
+	got, err := ParseUUID(string(b))
+	*id = got
+	return err
+}
+
 // Value implements driver.Valuer.
 func (id ID) Value() (driver.Value, error) { return id.String(), nil }
 

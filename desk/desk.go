@@ -28,5 +28,4 @@ type Desk struct {
 	Slack     Slack
 	PublicURL string           // without a slash at the end
 	Now       func() time.Time // the clock
-	Wake      func(queue store.Queue) // told after a commit that items wait in a queue; must not block
 }

@@ -139,3 +139,8 @@ func (tx *Tx) MoveIdentity(ctx context.Context, from, to ochre.ID) error {
 func (tx *Tx) FinishEvent(ctx context.Context, event ochre.ID, outcome string, at time.Time) error {
 	return tx.db.WithContext(ctx).Exec("UPDATE slack_events SET applied_at = ?, outcome = ? WHERE tenant_id = ? AND id = ?", at, outcome, tx.Tenant, event).Error
 }
+
+// LockEmail makes transactions that make an end user of one email wait for one another.
+func (tx *Tx) LockEmail(ctx context.Context, email string) error {
+	return tx.db.WithContext(ctx).Exec("SELECT pg_advisory_xact_lock(hashtextextended(lower(?), 1))", tx.Tenant.String()+email).Error
+}

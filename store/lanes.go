@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -54,19 +56,27 @@ type NewItem struct {
 	Payload   []byte
 }
 
-// Enqueue puts an item at the end of a lane. The lane's row stays locked until the commit, so that ids of its items follow commit order: who
-// enqueues into several lanes must do so in the order of their keys.
-func (tx *Tx) Enqueue(ctx context.Context, it NewItem) error {
-	var lane int64
-	err := tx.db.WithContext(ctx).Raw(`INSERT INTO lanes (queue, key, tenant_id, pending, next_at) VALUES (?, ?, ?, true, ?)
-		ON CONFLICT (queue, key) DO UPDATE SET pending = true, idle_since = NULL RETURNING id`, string(it.Queue), it.Key, tx.Tenant, tx.now).Scan(&lane).Error
-	if err != nil {
-		return fmt.Errorf("open lane %s: %w", it.Key, err)
-	}
-	err = tx.db.WithContext(ctx).Exec(`INSERT INTO lane_items (lane_id, queue, tenant_id, kind, message_id, payload, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		lane, string(it.Queue), tx.Tenant, it.Kind, it.MessageID, it.Payload, tx.now).Error
-	if err != nil {
-		return fmt.Errorf("put into lane %s: %w", it.Key, err)
+// Enqueue puts an item at the end of a lane. It is written at the end of the transaction, so that lanes are locked as shortly as can be and always in
+// the order of their keys; runners on this node are told after the commit.
+func (tx *Tx) Enqueue(it NewItem) { tx.items = append(tx.items, it) }
+
+// writeItems writes what was enqueued. A lane's row stays locked until the commit, so that ids of its items follow commit order.
+func (tx *Tx) writeItems(ctx context.Context) error {
+	slices.SortStableFunc(tx.items, func(a, b NewItem) int {
+		return cmp.Or(cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.Key, b.Key))
+	})
+	for _, it := range tx.items {
+		var lane int64
+		err := tx.db.WithContext(ctx).Raw(`INSERT INTO lanes (queue, key, tenant_id, pending, next_at) VALUES (?, ?, ?, true, ?)
+			ON CONFLICT (queue, key) DO UPDATE SET pending = true, idle_since = NULL RETURNING id`, string(it.Queue), it.Key, tx.Tenant, tx.now).Scan(&lane).Error
+		if err != nil {
+			return fmt.Errorf("open lane %s: %w", it.Key, err)
+		}
+		err = tx.db.WithContext(ctx).Exec(`INSERT INTO lane_items (lane_id, queue, tenant_id, kind, message_id, payload, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			lane, string(it.Queue), tx.Tenant, it.Kind, it.MessageID, it.Payload, tx.now).Error
+		if err != nil {
+			return fmt.Errorf("put into lane %s: %w", it.Key, err)
+		}
 	}
 	return nil
 }

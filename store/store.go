@@ -28,6 +28,8 @@ type Options struct {
 	Logger   *slog.Logger
 	// Committed is told the events of a transaction after it has committed, in the order of their seq. It must not block.
 	Committed func(tenant ochre.ID, events []ochre.Event)
+	// Wake is told after a commit that items wait in a queue. It must not block.
+	Wake func(Queue)
 }
 
 // Store is the door to PostgreSQL. It is safe for concurrent use.
@@ -35,6 +37,7 @@ type Store struct {
 	queries
 	pool      *pgxpool.Pool
 	committed func(ochre.ID, []ochre.Event)
+	wake      func(Queue)
 }
 
 // queries holds the reads. db is the pool or a transaction.
@@ -81,7 +84,11 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if committed == nil {
 		committed = func(ochre.ID, []ochre.Event) {}
 	}
-	return &Store{queries: queries{db}, pool: pool, committed: committed}, nil
+	wake := o.Wake
+	if wake == nil {
+		wake = func(Queue) {}
+	}
+	return &Store{queries: queries{db}, pool: pool, committed: committed, wake: wake}, nil
 }
 
 // Close ends all connections.
@@ -106,12 +113,14 @@ type Tx struct {
 	Tenant ochre.ID
 	now    time.Time
 	logged []ochre.Event
+	items  []NewItem
 }
 
 // Tx runs f in one transaction of a tenant: it is committed when f returns nil, and rolled back otherwise. Serialization failures and
 // deadlocks are tried again, so f must have no effect outside. After the commit the events that f logged are handed to Options.Committed.
 func (s *Store) Tx(ctx context.Context, tenant ochre.ID, now time.Time, f func(tx *Tx) error) error {
 	var logged []ochre.Event
+	var items []NewItem
 	var err error
 	for range 4 {
 		err = s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
@@ -119,10 +128,13 @@ func (s *Store) Tx(ctx context.Context, tenant ochre.ID, now time.Time, f func(t
 			if err := f(tx); err != nil {
 				return err
 			}
+			if err := tx.writeItems(ctx); err != nil {
+				return err
+			}
 			if err := tx.writeLog(); err != nil {
 				return err
 			}
-			logged = tx.logged
+			logged, items = tx.logged, tx.items
 			return nil
 		})
 		if !retryable(err) {
@@ -134,6 +146,9 @@ func (s *Store) Tx(ctx context.Context, tenant ochre.ID, now time.Time, f func(t
 	}
 	if len(logged) > 0 {
 		s.committed(tenant, logged)
+	}
+	for _, it := range items {
+		s.wake(it.Queue)
 	}
 	return nil
 }

@@ -179,3 +179,22 @@ func (tx *Tx) turn(ctx context.Context, t *ochre.Thread, o *Outline, customer, u
 	o.NewestSide, o.SideSince = &side, since
 	return err
 }
+
+// ThreadTSOf gives the ts of the thread in which a known message of a link stands.
+func (q queries) ThreadTSOf(ctx context.Context, tenant, link ochre.ID, slackTS string) (string, error) {
+	var ts string
+	got, err := one(&ts, q.db.WithContext(ctx).Raw(`SELECT t.thread_ts FROM message_parts p JOIN messages m ON m.tenant_id = p.tenant_id AND m.id = p.message_id
+		JOIN threads t ON t.tenant_id = m.tenant_id AND t.id = m.thread_id WHERE p.tenant_id = ? AND p.link_id = ? AND p.slack_ts = ?`, tenant, link, slackTS).Scan(&ts))
+	if err != nil {
+		return "", err
+	}
+	return *got, nil
+}
+
+// IdentityAt gives who wrote the message that a link has at a Slack ts; nil where that is not known.
+func (q queries) IdentityAt(ctx context.Context, tenant, link ochre.ID, slackTS string) (*ochre.ID, error) {
+	var row struct{ IdentityID *ochre.ID }
+	err := q.db.WithContext(ctx).Raw(`SELECT m.identity_id FROM message_parts p JOIN messages m ON m.tenant_id = p.tenant_id AND m.id = p.message_id
+		WHERE p.tenant_id = ? AND p.link_id = ? AND p.slack_ts = ?`, tenant, link, slackTS).Scan(&row).Error
+	return row.IdentityID, err
+}
