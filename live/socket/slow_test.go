@@ -1,0 +1,262 @@
+package socket
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// kernelSlack is what the kernel takes at most for a test's socket, besides the server's send buffer: the client's
+// small receive buffer, and segments on the way.
+const kernelSlack = 128 << 10
+
+// TestClientStopsReading: with the default sizes at most 1 MiB is made for a client that does not read, it is gone within
+// WriteTimeout and CloseGrace, and the kernel keeps the close frame for it.
+func TestClientStopsReading(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name          string
+		subscriptions int
+		size          int
+	}{
+		{"one subscription", 1, 1500},
+		{"300 subscriptions", 300, 1500},
+		{"large results", 3, 60_000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := serve(t, Options{WriteTimeout: 300 * time.Millisecond, CloseGrace: 200 * time.Millisecond, PingInterval: time.Minute})
+			c := f.dialRaw(t)
+			for i := range tc.subscriptions {
+				c.frame(frameText, subscribe(fmt.Sprint(i), fmt.Sprintf("flood %d", tc.size)))
+			}
+			start := time.Now()
+			if code := await(t, f.closed, "the end"); code != codeTryLater {
+				t.Errorf("counted as %d", code)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if got := f.exec.produced.Load(); got > 1<<20+kernelSlack {
+				t.Errorf("%d bytes were made for it", got)
+			}
+			if code := c.lastClose(); code != codeTryLater {
+				t.Errorf("the client sees %d", code)
+			}
+		})
+	}
+}
+
+// TestClientStopsReadingInALargeMessage: a message that no buffer holds can be finished within the grace only; a
+// client that reads again by then learns the code.
+func TestClientStopsReadingInALargeMessage(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{WriteTimeout: 100 * time.Millisecond, CloseGrace: patience})
+	c := f.dialRaw(t)
+	c.frame(frameText, subscribe("1", "flood 8000000"))
+	waitClosing(t, f)
+	if code := c.lastClose(); code != codeTryLater {
+		t.Errorf("the client sees %d", code)
+	}
+	c.Close()
+	if code := await(t, f.closed, "the end"); code != codeTryLater {
+		t.Errorf("counted as %d", code)
+	}
+}
+
+func (f *fixture) onlySession() *session {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.snapshot()[0].(*session)
+}
+
+// waitClosing waits until the one session of f has begun to close.
+func waitClosing(t *testing.T, f *fixture) {
+	t.Helper()
+	s := f.onlySession()
+	s.mu.Lock()
+	ctx := s.ctx
+	s.mu.Unlock()
+	await(t, ctx.Done(), "the close")
+}
+
+// TestReadsAreNotBlockedByWrites: while the writer is stuck, messages and pings of the client still count.
+func TestReadsAreNotBlockedByWrites(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{WriteTimeout: time.Minute, CloseGrace: 50 * time.Millisecond})
+	c := f.dialRaw(t)
+	c.frame(frameText, subscribe("1", "flood 100000"))
+	waitStuck(t, f)
+	for range 20 {
+		c.frame(framePing, "hello")
+	}
+	c.frame(frameText, complete("1"))
+	await(t, f.exec.stopped, "stop")
+	c.frame(frameText, subscribe("2", "hang"))
+	c.frame(frameText, complete("2"))
+	await(t, f.exec.stopped, "stop")
+	c.frame(frameText, `{"type":"connection_init"}`)
+	if code := await(t, f.closed, "the end"); code != codeSecondInit {
+		t.Errorf("counted as %d", code)
+	}
+}
+
+// waitStuck waits until the one session of f holds all that it may and its writer makes no progress.
+func waitStuck(t *testing.T, f *fixture) {
+	t.Helper()
+	s := f.onlySession()
+	full := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.held > s.srv.o.MaxQueue/2
+	}
+	for deadline := time.Now().Add(patience); !full(); {
+		if time.Now().After(deadline) {
+			t.Fatal("the queue never filled")
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestControlFlood: who asks for answers and does not read them is slow too.
+func TestControlFlood(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		first   byte
+		payload func(i int) string
+	}{
+		{"pings", framePing, func(int) string { return long[:125] }},
+		{"ping messages", frameText, func(int) string { return `{"type":"ping","payload":{"a":"` + long + `"}}` }},
+		{"refused operations", frameText, func(i int) string { return subscribe(fmt.Sprint(long[:200], i), "refused") }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := serve(t, Options{CloseGrace: 200 * time.Millisecond, WriteTimeout: time.Minute, PingInterval: time.Minute})
+			c := f.dialRaw(t)
+			for i := 0; c.tryFrame(tc.first, tc.payload(i)) == nil && len(f.closed) == 0; i++ {
+			}
+			if code := await(t, f.closed, "the end"); code != codeTryLater {
+				t.Errorf("counted as %d", code)
+			}
+		})
+	}
+}
+
+// TestSlowButSteady: a client that reads slower than results are made gets all of them, in order.
+func TestSlowButSteady(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{MaxQueue: 4 << 10, SendBuffer: 4 << 10})
+	c := f.dialRaw(t)
+	c.frame(frameText, subscribe("1", "count 5000"))
+	for i := range 5000 {
+		for {
+			first, payload := c.next()
+			if first == framePing {
+				c.frame(framePong, payload)
+				continue
+			}
+			if want := next("1", fmt.Sprintf(`{"data":{"i":%d}}`, i)); first != frameText || payload != want {
+				t.Fatalf("got %#x %s, want %s", first, payload, want)
+			}
+			break
+		}
+	}
+	if _, payload := c.next(); payload != complete("1") {
+		t.Errorf("got %s", payload)
+	}
+}
+
+// TestLargeResults: results larger than the queue reach a client that reads, also several at once.
+func TestLargeResults(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{MaxQueue: 64 << 10})
+	c := f.connect(t)
+	c.send(subscribe("1", "gate"))
+	want := next("1", `{"data":"`+strings.Repeat("x", 3<<20)+`"}`)
+	go func() {
+		for range 3 {
+			f.exec.gate <- want[len(`{"id":"1","type":"next","payload":`) : len(want)-1]
+		}
+	}()
+	for range 3 {
+		if got, err := c.read(); err != nil || got != want {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+	}
+}
+
+// TestNoPong: a client that does not answer pings is closed within two intervals, whatever else it does.
+func TestNoPong(t *testing.T) {
+	t.Parallel()
+	const interval = 200 * time.Millisecond
+	f := serve(t, Options{PingInterval: interval, CloseGrace: time.Minute})
+	start := time.Now()
+	c := f.dialRaw(t)
+	c.frame(frameText, subscribe("1", "hang"))
+	if first, _ := c.next(); first != framePing {
+		t.Fatalf("got %#x", first)
+	}
+	c.frame(frameText, `{"type":"pong"}`) // the protocol's pong is another thing
+	if code := await(t, f.closed, "the end"); code != codeTryLater {
+		t.Errorf("counted as %d", code)
+	}
+	if took := time.Since(start); took < interval || took > 2*interval+interval/2 {
+		t.Errorf("took %v", took)
+	}
+	if code := c.lastClose(); code != codeTryLater {
+		t.Errorf("the client sees %d", code)
+	}
+}
+
+// TestPong: a client that answers stays.
+func TestPong(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{PingInterval: 50 * time.Millisecond})
+	c := f.dialRaw(t)
+	for range 10 {
+		first, payload := c.next()
+		if first != framePing {
+			t.Fatalf("got %#x %q", first, payload)
+		}
+		c.frame(framePong, payload)
+	}
+	c.frame(frameText, `{"type":"ping"}`)
+	if _, payload := c.next(); payload != `{"type":"pong"}` {
+		t.Errorf("got %q", payload)
+	}
+}
+
+// TestFragmentedMessage: a message in several frames, with a ping between, is one message.
+func TestFragmentedMessage(t *testing.T) {
+	t.Parallel()
+	c := serve(t, Options{}).dialRaw(t)
+	c.frame(0x01, `{"type":`)
+	c.frame(framePing, "between")
+	c.frame(0x80, `"ping"}`)
+	if first, payload := c.next(); first != framePong || payload != "between" {
+		t.Fatalf("got %#x %q", first, payload)
+	}
+	if first, payload := c.next(); first != frameText || payload != `{"type":"pong"}` {
+		t.Fatalf("got %#x %q", first, payload)
+	}
+}
+
+// TestSlowReaderHurtsOnlyItself: another socket of the same server is served while one is stuck.
+func TestSlowReaderHurtsOnlyItself(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{WriteTimeout: time.Minute, CloseGrace: 50 * time.Millisecond})
+	stuck := f.dialRaw(t)
+	stuck.frame(frameText, subscribe("1", "flood 100000"))
+	waitStuck(t, f)
+	c := f.connect(t)
+	for range 100 {
+		c.send(subscribe("1", "count 1"))
+		c.expect(next("1", `{"data":{"i":0}}`), complete("1"))
+	}
+	c.ws.Close(websocket.StatusNormalClosure, "")
+}
