@@ -112,10 +112,10 @@ try() {
     # A user can't install: the first run must name the very line that does.
     for target in dev test; do
       if inside "$user" "cd $clone && scripts/prereqs.sh $target" >"$root/prereqs.log" 2>&1; then continue; fi
-      line=$(sed -n 's/.*sudo \(apt-get install .*\)/\1/p' "$root/prereqs.log")
+      line=$(sed -n 's/^missing: .*: *sudo //p' "$root/prereqs.log" | sed 's/sudo //g')
       [ -n "$line" ] || { cat "$root/prereqs.log" >&2; return 1; }
       echo "as told: $line"
-      inside root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive $line" >"$root/apt.log" 2>&1 || { cat "$root/apt.log" >&2; return 1; }
+      inside root "export DEBIAN_FRONTEND=noninteractive; $line" >"$root/apt.log" 2>&1 || { cat "$root/apt.log" >&2; return 1; }
     done
   fi
   try_dev "$user"

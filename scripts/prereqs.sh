@@ -65,7 +65,7 @@ if [ "$(uname)" = Darwin ]; then
   exit 1
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-  echo "missing: ${apt[*]}. Install with (Debian, Ubuntu):  sudo apt-get install -y ${apt[*]}" >&2
+  echo "missing: ${apt[*]}. Install with (Debian, Ubuntu):  sudo apt-get update && sudo apt-get install -y ${apt[*]}" >&2
   exit 1
 fi
 echo "installing: ${apt[*]}"
