@@ -106,8 +106,9 @@ func newDeliverer(sim *Server, delays []time.Duration, limit time.Duration) *del
 	return d
 }
 
-// enqueue takes a new event. Faults for events happen here.
-func (d *deliverer) enqueue(item *delivery) {
+// enqueue takes a new event. Faults for events happen here. Those in next are sent
+// once the event was tried.
+func (d *deliverer) enqueue(item *delivery, next ...*delivery) {
 	copies := []*delivery{item}
 	hold := false
 	if f := d.sim.faults.takeEvent(item.kind, item.channel); f != nil {
@@ -117,6 +118,9 @@ func (d *deliverer) enqueue(item *delivery) {
 			copies = append(copies, &twin)
 		case "drop":
 			d.record(item, attempt{Outcome: "dropped"})
+			if len(next) > 0 {
+				d.enqueue(next[0], next[1:]...)
+			}
 			return
 		case "drop_first":
 			item.skipFirst = true
@@ -128,12 +132,15 @@ func (d *deliverer) enqueue(item *delivery) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, one := range copies {
-		if d.closed || d.pending >= maxPending {
+	if d.closed || d.pending+len(copies)+len(next) > maxPending {
+		for _, one := range append(copies, next...) {
 			d.recordLocked(one, attempt{Outcome: "dropped"})
-			continue
 		}
-		d.pending++
+		return
+	}
+	item.then = next
+	d.pending += len(copies) + len(next)
+	for _, one := range copies {
 		if hold {
 			d.held = append(d.held, one)
 			d.timers[one] = time.AfterFunc(reorderWait, func() { d.release(one) })

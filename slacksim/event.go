@@ -97,6 +97,13 @@ func (s *Server) emit(c *channel, scope, sourceTeam string, build func(*installa
 
 // send wraps an inner event and hands it to the deliverer. c may be nil.
 func (s *Server) send(inst *installation, c *channel, sourceTeam, kind string, inner json.RawMessage, wait time.Duration) {
+	d := s.wrap(inst, c, sourceTeam, kind, inner)
+	d.wait = wait
+	s.deliverer.enqueue(d)
+}
+
+// wrap puts an inner event into its envelope, with an event_id of its own.
+func (s *Server) wrap(inst *installation, c *channel, sourceTeam, kind string, inner json.RawMessage) *delivery {
 	w := s.world
 	env := envelope{
 		Token: w.app.VerificationToken, TeamID: inst.TeamID, ContextTeamID: inst.TeamID, APIAppID: w.app.ID,
@@ -106,14 +113,14 @@ func (s *Server) send(inst *installation, c *channel, sourceTeam, kind string, i
 	if sourceTeam != "" && s.switches.OuterTeam == "source" {
 		env.TeamID = sourceTeam
 	}
-	d := &delivery{eventID: env.EventID, kind: kind, wait: wait}
+	d := &delivery{eventID: env.EventID, kind: kind}
 	if c != nil {
 		d.channel = c.ID
 		env.IsExtSharedChannel = c.isExtShared()
 		env.EventContext = eventContext{kind, inst.TeamID, w.app.ID, c.ID}.String()
 	}
 	d.body = encode(env)
-	s.deliverer.enqueue(d)
+	return d
 }
 
 func newEventID() string {

@@ -24,7 +24,7 @@ func (c *call) authRevoke() (object, *apiError) {
 		} else {
 			oauth = append(oauth, c.who.ID)
 		}
-		c.tellRevoked(inst, oauth, bot)
+		c.send(inst, nil, "", "tokens_revoked", encode(revokedEvent(oauth, bot, timestamp(c.now().UnixMicro()))), 0)
 	}
 	return object{"revoked": true}, nil
 }
@@ -66,25 +66,18 @@ func (s *Server) uninstall(inst *installation) {
 			w.saveChannel(c)
 		}
 	}
-	tell := []func(){
-		func() {
-			s.send(inst, nil, "", "app_uninstalled", encode(object{"type": "app_uninstalled", "event_ts": timestamp(s.now().UnixMicro())}), 0)
-		},
-		func() { s.tellRevoked(inst, oauth, []string{inst.BotUserID}) },
-	}
+	at := timestamp(s.now().UnixMicro())
+	gone := s.wrap(inst, nil, "", "app_uninstalled", encode(object{"type": "app_uninstalled", "event_ts": at}))
+	revoked := s.wrap(inst, nil, "", "tokens_revoked", encode(revokedEvent(oauth, []string{inst.BotUserID}, at)))
 	if s.switches.UninstallOrder == "tokens_revoked" {
-		slices.Reverse(tell)
+		gone, revoked = revoked, gone
 	}
-	for _, one := range tell {
-		one()
-	}
+	s.deliverer.enqueue(gone, revoked)
 	s.watchers.tell("")
 }
 
-func (s *Server) tellRevoked(inst *installation, oauth, bot []string) {
-	s.send(inst, nil, "", "tokens_revoked", encode(object{
-		"type": "tokens_revoked", "tokens": object{"oauth": oauth, "bot": bot}, "event_ts": timestamp(s.now().UnixMicro()),
-	}), 0)
+func revokedEvent(oauth, bot []string, at string) object {
+	return object{"type": "tokens_revoked", "tokens": object{"oauth": oauth, "bot": bot}, "event_ts": at}
 }
 
 // authorizationsList is apps.event.authorizations.list: every installation that may
