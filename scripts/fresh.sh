@@ -20,7 +20,7 @@ fi
 
 where=${OCHRE_FRESH_DIR:-/var/tmp/ochre-fresh}
 bare=$where/bare
-certificates=/etc/ssl/certs/ca-certificates.crt
+certificates=/usr/local/share/machine-certificates.crt # not where apt would write its own
 
 # command TARGET: the first line `make TARGET` in a code block of the README.
 command_for() {
@@ -40,8 +40,7 @@ make_bare() {
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$bare/usr/local/bin/npm"
   ln -s ../lib/node_modules/npm/bin/npx-cli.js "$bare/usr/local/bin/npx"
   # What comes with any machine that could download Go: certificates and a name server.
-  mkdir -p "$bare/etc/ssl/certs"
-  cp "$certificates" "$bare$certificates"
+  cp /etc/ssl/certs/ca-certificates.crt "$bare$certificates"
   # There is no init in here: what apt installs must not try to start services.
   printf '#!/bin/sh\nexit 101\n' >"$bare/usr/sbin/policy-rc.d"
   chmod 755 "$bare/usr/sbin/policy-rc.d"
