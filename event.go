@@ -30,7 +30,8 @@ type Event struct {
 	ConversationID *ID
 	ObjectKind     Kind // "" where the object is the conversation itself
 	ObjectID       *ID
-	ActorID        *ID // the agent who caused it, nil for others
+	ActorID        *ID  // the agent who caused it, nil for others
+	Content        bool // a message was added, edited or deleted: more than its delivery or reactions changed
 	At             time.Time
 }
 

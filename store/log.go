@@ -18,16 +18,16 @@ func (tx *Tx) writeLog() error {
 	n := len(tx.logged)
 	var sql strings.Builder
 	args := []any{n, tx.Tenant}
-	sql.WriteString(`WITH c AS (UPDATE event_counters SET seq = seq + ? WHERE tenant_id = ? RETURNING seq), v(ord, type, conversation_id, object_kind, object_id, actor_id) AS (VALUES `)
+	sql.WriteString(`WITH c AS (UPDATE event_counters SET seq = seq + ? WHERE tenant_id = ? RETURNING seq), v(ord, type, conversation_id, object_kind, object_id, actor_id, content) AS (VALUES `)
 	for i, e := range tx.logged {
 		if i > 0 {
 			sql.WriteString(", ")
 		}
-		sql.WriteString("(?::bigint, ?::text, ?::uuid, ?::text, ?::uuid, ?::uuid)")
-		args = append(args, i+1, string(e.Type), e.ConversationID, string(e.ObjectKind), e.ObjectID, e.ActorID)
+		sql.WriteString("(?::bigint, ?::text, ?::uuid, ?::text, ?::uuid, ?::uuid, ?::boolean)")
+		args = append(args, i+1, string(e.Type), e.ConversationID, string(e.ObjectKind), e.ObjectID, e.ActorID, e.Content)
 	}
-	sql.WriteString(`) INSERT INTO events (tenant_id, seq, type, conversation_id, object_kind, object_id, actor_id, at)
-		SELECT ?::uuid, c.seq - ? + v.ord, v.type, v.conversation_id, v.object_kind, v.object_id, v.actor_id, ?::timestamptz FROM c, v ORDER BY v.ord RETURNING seq`)
+	sql.WriteString(`) INSERT INTO events (tenant_id, seq, type, conversation_id, object_kind, object_id, actor_id, content, at)
+		SELECT ?::uuid, c.seq - ? + v.ord, v.type, v.conversation_id, v.object_kind, v.object_id, v.actor_id, v.content, ?::timestamptz FROM c, v ORDER BY v.ord RETURNING seq`)
 	args = append(args, tx.Tenant, n, tx.now)
 	var seqs []int64
 	if err := tx.db.Raw(sql.String(), args...).Scan(&seqs).Error; err != nil {
@@ -96,4 +96,12 @@ func (s *Store) TrimLog(ctx context.Context, tenant ochre.ID, before time.Time, 
 			UPDATE event_counters SET oldest = GREATEST(oldest, (SELECT max(seq) + 1 FROM gone)) WHERE tenant_id = ? AND EXISTS (SELECT FROM gone)
 		) SELECT count(*) FROM gone`, tenant, before, limit, tenant, tenant).Scan(&n).Error
 	return n, err
+}
+
+// MovedOn tells whether, after a seq, a message of a conversation was added, edited or deleted by anybody but one agent.
+func (q queries) MovedOn(ctx context.Context, tenant, conversation ochre.ID, after int64, agent ochre.ID) (bool, error) {
+	var moved bool
+	err := q.db.WithContext(ctx).Raw(`SELECT EXISTS (SELECT FROM events WHERE tenant_id = ? AND conversation_id = ? AND seq > ? AND content
+		AND actor_id IS DISTINCT FROM ?::uuid)`, tenant, conversation, after, agent).Scan(&moved).Error
+	return moved, err
 }

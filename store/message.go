@@ -165,3 +165,10 @@ func (tx *Tx) InsertActivity(ctx context.Context, a *ochre.Activity) error {
 	}
 	return nil
 }
+
+// HasPost tells whether a message waits in the outbound queue to be posted.
+func (q queries) HasPost(ctx context.Context, tenant, message ochre.ID) (bool, error) {
+	var waits bool
+	err := q.db.WithContext(ctx).Raw("SELECT EXISTS (SELECT FROM lane_items WHERE tenant_id = ? AND message_id = ? AND kind = 'POST' AND dead_at IS NULL)", tenant, message).Scan(&waits).Error
+	return waits, err
+}

@@ -159,8 +159,9 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // Log adds an event to the tenant's log. Its seq is known only after the commit.
 func (tx *Tx) Log(e ochre.Event) {
 	e.TenantID, e.At = tx.Tenant, tx.now
-	for _, had := range tx.logged {
-		if sameEvent(had, e) {
+	for i := range tx.logged {
+		if had := &tx.logged[i]; sameEvent(*had, e) {
+			had.Content = had.Content || e.Content
 			return // one transaction tells of one thing once
 		}
 	}

@@ -36,6 +36,7 @@ CREATE TABLE events (
   object_kind     text NOT NULL DEFAULT '',
   object_id       uuid,
   actor_id        uuid,
+  content         boolean NOT NULL DEFAULT false, -- a message's words changed (added, edited, deleted), not just its delivery or reactions
   at              timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, seq)
 );
