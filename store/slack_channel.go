@@ -38,7 +38,7 @@ func (q queries) ChannelStamps(ctx context.Context, tenant, installation ochre.I
 }
 
 // PutSlackChannels stores channels of an installation as they are now, at most some hundreds at once, and gives the rows that are new or
-// changed. The rest is left alone. Rows are locked in the order of Slack's ids.
+// changed. UpdatedAt of each is when Slack was asked: a row of which Slack was asked later stays. Rows are locked in the order of Slack's ids.
 func (tx *Tx) PutSlackChannels(ctx context.Context, installation ochre.ID, channels []ochre.SlackChannel) ([]ochre.SlackChannel, error) {
 	if len(channels) == 0 {
 		return nil, nil
@@ -54,11 +54,11 @@ func (tx *Tx) PutSlackChannels(ctx context.Context, installation ochre.ID, chann
 			sql.WriteString(", ")
 		}
 		sql.WriteString("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-		args = append(args, tx.Tenant, ochre.NewIDAt(tx.now), installation, c.SlackChannelID, c.Name, c.IsPrivate, c.IsSlackConnect, c.IsBotMember, c.IsArchived, tx.now)
+		args = append(args, tx.Tenant, ochre.NewIDAt(tx.now), installation, c.SlackChannelID, c.Name, c.IsPrivate, c.IsSlackConnect, c.IsBotMember, c.IsArchived, c.UpdatedAt)
 	}
 	sql.WriteString(` ON CONFLICT (tenant_id, installation_id, slack_channel_id) DO UPDATE SET name = EXCLUDED.name, is_private = EXCLUDED.is_private,
 			is_slack_connect = EXCLUDED.is_slack_connect, is_bot_member = EXCLUDED.is_bot_member, is_archived = EXCLUDED.is_archived, updated_at = EXCLUDED.updated_at
-		WHERE (c.name, c.is_private, c.is_slack_connect, c.is_bot_member, c.is_archived)
+		WHERE c.updated_at <= EXCLUDED.updated_at AND (c.name, c.is_private, c.is_slack_connect, c.is_bot_member, c.is_archived)
 			<> (EXCLUDED.name, EXCLUDED.is_private, EXCLUDED.is_slack_connect, EXCLUDED.is_bot_member, EXCLUDED.is_archived)
 		RETURNING *`)
 	var changed []ochre.SlackChannel
@@ -68,8 +68,8 @@ func (tx *Tx) PutSlackChannels(ctx context.Context, installation ochre.ID, chann
 	return changed, nil
 }
 
-// DeleteSlackChannels removes channels of an installation that were not written since before, and gives the ids of the rows that went.
-// One with a live link is kept, as a channel that the bot is not in.
+// DeleteSlackChannels removes channels of an installation of which Slack was last asked no later than before, and gives the ids of the rows that
+// went. One with a live link is kept.
 func (tx *Tx) DeleteSlackChannels(ctx context.Context, installation ochre.ID, slackChannelIDs []string, before time.Time) ([]ochre.ID, error) {
 	if len(slackChannelIDs) == 0 {
 		return nil, nil
@@ -88,36 +88,37 @@ func (tx *Tx) DeleteSlackChannels(ctx context.Context, installation ochre.ID, sl
 	return ids, nil
 }
 
-// LeaveSlackChannels notes that the bot is not in channels of an installation that were not written since before. It gives the ids of those
-// where it was.
+// LeaveSlackChannels notes that the bot is not in channels of an installation of which Slack was last asked no later than before. It gives the
+// ids of those where it was.
 func (tx *Tx) LeaveSlackChannels(ctx context.Context, installation ochre.ID, slackChannelIDs []string, before time.Time) ([]ochre.ID, error) {
 	if len(slackChannelIDs) == 0 {
 		return nil, nil
 	}
 	var ids []ochre.ID
-	err := tx.db.WithContext(ctx).Raw(`WITH left_ AS (
+	err := tx.db.WithContext(ctx).Raw(`WITH was_in AS (
 			SELECT tenant_id, id FROM slack_channels WHERE tenant_id = ? AND installation_id = ? AND slack_channel_id IN ? AND updated_at <= ? AND is_bot_member
 			ORDER BY slack_channel_id FOR UPDATE
-		) UPDATE slack_channels c SET is_bot_member = false, updated_at = ? FROM left_ WHERE c.tenant_id = left_.tenant_id AND c.id = left_.id RETURNING c.id`,
-		tx.Tenant, installation, slackChannelIDs, before, tx.now).Scan(&ids).Error
+		) UPDATE slack_channels c SET is_bot_member = false, updated_at = ? FROM was_in w WHERE c.tenant_id = w.tenant_id AND c.id = w.id RETURNING c.id`,
+		tx.Tenant, installation, slackChannelIDs, before, before).Scan(&ids).Error
 	if err != nil {
 		return nil, fmt.Errorf("leave slack channels: %w", err)
 	}
 	return ids, nil
 }
 
-// RenameSlackChannelID gives a channel its new Slack id (event channel_id_changed), in every installation of the tenant. A row that already has the
-// new id stands, and the old one goes.
-func (tx *Tx) RenameSlackChannelID(ctx context.Context, oldID, newID string) error {
+// RenameSlackChannelID gives a channel its new Slack id (event channel_id_changed), in every installation of the tenant, and gives the ids of the
+// rows. A row that already has the new id stands, and the old one goes.
+func (tx *Tx) RenameSlackChannelID(ctx context.Context, oldID, newID string) ([]ochre.ID, error) {
 	db := tx.db.WithContext(ctx)
 	err := db.Exec(`DELETE FROM slack_channels c WHERE tenant_id = ? AND slack_channel_id = ? AND EXISTS (
 		SELECT FROM slack_channels n WHERE n.tenant_id = c.tenant_id AND n.installation_id = c.installation_id AND n.slack_channel_id = ?)`, tx.Tenant, oldID, newID).Error
 	if err != nil {
-		return fmt.Errorf("rename a slack channel's id: %w", err)
+		return nil, fmt.Errorf("rename a slack channel's id: %w", err)
 	}
-	err = db.Exec("UPDATE slack_channels SET slack_channel_id = ?, updated_at = ? WHERE tenant_id = ? AND slack_channel_id = ?", newID, tx.now, tx.Tenant, oldID).Error
+	var ids []ochre.ID
+	err = db.Raw("UPDATE slack_channels SET slack_channel_id = ? WHERE tenant_id = ? AND slack_channel_id = ? RETURNING id", newID, tx.Tenant, oldID).Scan(&ids).Error
 	if err != nil {
-		return fmt.Errorf("rename a slack channel's id: %w", err)
+		return nil, fmt.Errorf("rename a slack channel's id: %w", err)
 	}
-	return nil
+	return ids, nil
 }

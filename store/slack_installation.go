@@ -17,13 +17,6 @@ func (q queries) SlackInstallation(ctx context.Context, tenant, id ochre.ID) (*o
 	return one(&i, q.db.WithContext(ctx).Raw("SELECT * FROM slack_installations WHERE tenant_id = ? AND id = ?", tenant, id).Scan(&i))
 }
 
-// SlackInstallations reads all installations of a tenant, oldest first.
-func (q queries) SlackInstallations(ctx context.Context, tenant ochre.ID) ([]ochre.SlackInstallation, error) {
-	var is []ochre.SlackInstallation
-	err := q.db.WithContext(ctx).Raw("SELECT * FROM slack_installations WHERE tenant_id = ? ORDER BY installed_at, id", tenant).Scan(&is).Error
-	return is, err
-}
-
 // InstallationOfTeam reads the installation in a Slack workspace, of whatever tenant: a workspace belongs to one. It is for the bridge only.
 func (q queries) InstallationOfTeam(ctx context.Context, slackTeamID string) (*ochre.SlackInstallation, error) {
 	var i ochre.SlackInstallation

@@ -37,6 +37,13 @@ func (tx *Tx) LockLink(ctx context.Context, id ochre.ID) (*ochre.ChannelLink, er
 	return one(&l, tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&l))
 }
 
+// LockLiveLink is LiveLink with the row locked until the commit.
+func (tx *Tx) LockLiveLink(ctx context.Context, slackChannelID string) (*ochre.ChannelLink, error) {
+	var l ochre.ChannelLink
+	return one(&l, tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND slack_channel_id = ? AND state <> 'UNLINKED' FOR UPDATE",
+		tx.Tenant, slackChannelID).Scan(&l))
+}
+
 // LockLiveLinks locks the links of an installation that are not UNLINKED, in the order of their ids.
 func (tx *Tx) LockLiveLinks(ctx context.Context, installation ochre.ID) ([]ochre.ChannelLink, error) {
 	var ls []ochre.ChannelLink

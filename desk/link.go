@@ -1,0 +1,339 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/ochrehq/ochre"
+	"github.com/ochrehq/ochre/store"
+)
+
+// moveBatch is how many conversations move to another organization in one transaction.
+const moveBatch = 500
+
+// LinkChannelInput is which channel to watch. SlackChannelID is Slack's own id, the others are global ids.
+type LinkChannelInput struct {
+	InstallationID string
+	SlackChannelID string
+	OrganizationID *string
+	IdempotencyKey *string
+}
+
+// slackChannelID is what an id of a Slack channel looks like; anything else is not worth asking Slack.
+var slackChannelID = regexp.MustCompile(`^[CG][A-Z0-9]{8,31}$`)
+
+// errNotDone ends a transaction that only looked whether something was done before.
+var errNotDone = errors.New("not done before")
+
+// LinkChannel begins to watch a channel. Slack is asked what the channel is and, for a public one, to let the bot in; nothing is stored before Slack
+// said yes. Errors: NOT_FOUND, INSTALLATION_DISCONNECTED, ORGANIZATION_REQUIRED, CHANNEL_NEEDS_INVITE, CHANNEL_ALREADY_LINKED, SLACK_ERROR,
+// INVALID and IDEMPOTENCY_CONFLICT.
+func (d *Desk) LinkChannel(ctx context.Context, p ochre.Principal, in LinkChannelInput) (*ochre.ChannelLink, error) {
+	// Was it done before? Asked first, for the first result stands whatever changed since.
+	done, err := d.linkOnce(ctx, p, in, func(*store.Tx) (ochre.ID, error) { return ochre.ID{}, errNotDone })
+	if !errors.Is(err, errNotDone) {
+		return done, err
+	}
+	inst, organization, err := d.linkInput(ctx, p, in)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := d.enterChannel(ctx, inst, in.SlackChannelID, organization)
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.linkOnce(ctx, p, in, func(tx *store.Tx) (ochre.ID, error) {
+		return insertLink(ctx, tx, inst, ch, organization, &p.AgentID)
+	})
+	if store.IsUnique(err, store.LinksLive) {
+		return nil, alreadyLinked()
+	}
+	return l, err
+}
+
+// linkOnce runs create in a transaction under the idempotency key, and reads the link whose id it gives, or gave before.
+func (d *Desk) linkOnce(ctx context.Context, p ochre.Principal, in LinkChannelInput, create func(tx *store.Tx) (ochre.ID, error)) (*ochre.ChannelLink, error) {
+	key := in.IdempotencyKey
+	in.IdempotencyKey = nil
+	var l *ochre.ChannelLink
+	err := d.Store.Tx(ctx, p.TenantID, d.Now(), func(tx *store.Tx) error {
+		id, _, err := d.once(ctx, tx, p, "linkChannel", key, in, func() (ochre.ID, error) { return create(tx) })
+		if err != nil {
+			return err
+		}
+		l, err = tx.ChannelLink(ctx, p.TenantID, id)
+		return err
+	})
+	return l, err
+}
+
+// linkInput checks what can be checked without Slack.
+func (d *Desk) linkInput(ctx context.Context, p ochre.Principal, in LinkChannelInput) (*ochre.SlackInstallation, *ochre.ID, error) {
+	id, err := ochre.ParseID(ochre.KindSlackInstallation, in.InstallationID)
+	if err != nil {
+		return nil, nil, ochre.NotFound("installationId")
+	}
+	inst, err := d.Store.SlackInstallation(ctx, p.TenantID, id)
+	if errors.Is(err, ochre.ErrNotFound) {
+		return nil, nil, ochre.NotFound("installationId")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !inst.Connected {
+		return nil, nil, disconnected("installationId")
+	}
+	organization, err := d.organization(ctx, p.TenantID, in.OrganizationID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !slackChannelID.MatchString(in.SlackChannelID) {
+		return nil, nil, ochre.Refuse(ochre.CodeNotFound, "slackChannelId", "Give the channel's Slack id, such as C0123456789.")
+	}
+	_, err = d.Store.LiveLink(ctx, p.TenantID, in.SlackChannelID)
+	if err == nil {
+		return nil, nil, alreadyLinked()
+	}
+	if !errors.Is(err, ochre.ErrNotFound) {
+		return nil, nil, err
+	}
+	return inst, organization, nil
+}
+
+// organization reads an optional input field organizationId.
+func (d *Desk) organization(ctx context.Context, tenant ochre.ID, global *string) (*ochre.ID, error) {
+	if global == nil {
+		return nil, nil
+	}
+	id, err := ochre.ParseID(ochre.KindOrganization, *global)
+	if err != nil {
+		return nil, ochre.NotFound("organizationId")
+	}
+	has, err := d.Store.HasOrganization(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	if !has {
+		return nil, ochre.NotFound("organizationId")
+	}
+	return &id, nil
+}
+
+// enterChannel asks Slack what the channel is and sees to it that the bot is in it.
+func (d *Desk) enterChannel(ctx context.Context, inst *ochre.SlackInstallation, slackChannelID string, organization *ochre.ID) (*ochre.SlackChannel, error) {
+	asked := d.Now()
+	ch, err := d.Slack.Channel(ctx, inst, slackChannelID)
+	if ochre.CodeOf(err) == ochre.CodeNotFound {
+		// Slack tells a bot nothing of a private channel that it is not in, not even that there is one.
+		return nil, ochre.Refuse(ochre.CodeChannelNeedsInvite, "slackChannelId",
+			"Slack shows Ochre no such channel. If it is a private one, write /invite @Ochre in it and try again; otherwise check its id.")
+	}
+	if err != nil {
+		return nil, onField("slackChannelId", err)
+	}
+	switch {
+	case ch.IsArchived:
+		return nil, ochre.Refuse(ochre.CodeSlackError, "slackChannelId", "The channel is archived (is_archived): unarchive it in Slack and try again.")
+	case ch.IsSlackConnect && organization == nil:
+		return nil, organizationRequired()
+	case ch.IsBotMember:
+	case ch.IsPrivate:
+		return nil, ochre.Refuse(ochre.CodeChannelNeedsInvite, "slackChannelId", "#%s is private: write /invite @Ochre in it, then try again.", ch.Name)
+	default:
+		if err := d.Slack.JoinChannel(ctx, inst, slackChannelID); err != nil {
+			return nil, onField("slackChannelId", err)
+		}
+		ch.IsBotMember = true
+	}
+	ch.UpdatedAt = asked
+	return ch, nil
+}
+
+// onField makes an error of Slack's one of an input field.
+func onField(field string, err error) error {
+	var e *ochre.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &ochre.Error{Code: e.Code, Message: e.Message, Path: []string{"input", field}, Err: e.Err}
+}
+
+func insertLink(ctx context.Context, tx *store.Tx, inst *ochre.SlackInstallation, ch *ochre.SlackChannel, organization, actor *ochre.ID) (ochre.ID, error) {
+	now, err := tx.LockInstallation(ctx, inst.ID)
+	if err != nil {
+		return ochre.ID{}, fmt.Errorf("link a channel: %w", err)
+	}
+	if !now.Connected {
+		return ochre.ID{}, disconnected("installationId")
+	}
+	l := &ochre.ChannelLink{
+		ID: ochre.NewIDAt(tx.Now()), InstallationID: inst.ID, SlackTeamID: inst.SlackTeamID, SlackChannelID: ch.SlackChannelID, SlackChannelName: ch.Name,
+		IsSlackConnect: ch.IsSlackConnect, OrganizationID: organization, State: ochre.LinkWatching, CreatedAt: tx.Now(),
+	}
+	if err := tx.InsertLink(ctx, l); err != nil {
+		return ochre.ID{}, err
+	}
+	logLink(tx, l.ID, actor)
+	return l.ID, putChannels(ctx, tx, inst.ID, []ochre.SlackChannel{*ch})
+}
+
+func logLink(tx *store.Tx, id ochre.ID, actor *ochre.ID) {
+	tx.Log(ochre.Event{Type: ochre.EventLinkChanged, ObjectKind: ochre.KindChannelLink, ObjectID: &id, ActorID: actor})
+}
+
+// updateLink writes a locked link and tells of it.
+func updateLink(ctx context.Context, tx *store.Tx, l *ochre.ChannelLink, actor *ochre.ID) error {
+	logLink(tx, l.ID, actor)
+	return tx.UpdateLink(ctx, l)
+}
+
+func alreadyLinked() error {
+	return ochre.Refuse(ochre.CodeChannelAlreadyLinked, "slackChannelId", "This channel is linked already.")
+}
+
+func organizationRequired() error {
+	return ochre.Refuse(ochre.CodeOrganizationRequired, "organizationId", "A channel shared with another company needs an organization: name the company that it is shared with.")
+}
+
+func disconnected(field string) error {
+	return ochre.Refuse(ochre.CodeInstallationDisconnected, field, "Ochre is not connected to this Slack workspace any more: connect it again first.")
+}
+
+// UpdateChannelLink gives a link another organization, or none. With moveExisting its conversations go with it, in batches: should that be cut
+// off, doing it again finishes it. Errors: NOT_FOUND, CHANNEL_UNLINKED, ORGANIZATION_REQUIRED.
+func (d *Desk) UpdateChannelLink(ctx context.Context, p ochre.Principal, linkID string, organizationID *string, moveExisting bool) (*ochre.ChannelLink, error) {
+	organization, err := d.organization(ctx, p.TenantID, organizationID)
+	if err != nil {
+		return nil, err
+	}
+	more := false
+	l, err := d.changeLink(ctx, p, linkID, func(tx *store.Tx, l *ochre.ChannelLink) (bool, error) {
+		connect, err := isConnect(ctx, tx, l)
+		if err != nil {
+			return false, err
+		}
+		if connect && organization == nil {
+			return false, organizationRequired()
+		}
+		changed := !sameID(l.OrganizationID, organization) || l.IsSlackConnect != connect
+		l.OrganizationID, l.IsSlackConnect = organization, connect
+		if moveExisting {
+			if more, err = moveConversations(ctx, tx, l, &p.AgentID); err != nil {
+				return false, err
+			}
+		}
+		return changed, nil
+	})
+	for err == nil && more {
+		err = d.Store.Tx(ctx, p.TenantID, d.Now(), func(tx *store.Tx) error {
+			now, err := tx.LockLink(ctx, l.ID)
+			if err != nil {
+				return err
+			}
+			if !sameID(now.OrganizationID, organization) {
+				more = false // moved elsewhere meanwhile: that one takes all
+				return nil
+			}
+			more, err = moveConversations(ctx, tx, now, &p.AgentID)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// isConnect tells whether a link's channel is shared with another company now: one that was shared after it was linked goes on as an ordinary
+// channel until it gets an organization.
+func isConnect(ctx context.Context, tx *store.Tx, l *ochre.ChannelLink) (bool, error) {
+	ch, err := tx.SlackChannelBySlackID(ctx, tx.Tenant, l.InstallationID, l.SlackChannelID)
+	if errors.Is(err, ochre.ErrNotFound) {
+		return l.IsSlackConnect, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return ch.IsSlackConnect, nil
+}
+
+// moveConversations moves one batch and tells whether there may be more.
+func moveConversations(ctx context.Context, tx *store.Tx, l *ochre.ChannelLink, actor *ochre.ID) (bool, error) {
+	ids, err := tx.MoveConversations(ctx, l.ID, l.OrganizationID, moveBatch)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		tx.Log(ochre.Event{Type: ochre.EventConversationChanged, ConversationID: &id, ActorID: actor})
+	}
+	return len(ids) == moveBatch, nil
+}
+
+func sameID(a, b *ochre.ID) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// PauseChannelLink lets a link's messages be dropped, and counted, until it is resumed. A paused one stays as it is. Errors: NOT_FOUND,
+// CHANNEL_UNLINKED, INSTALLATION_DISCONNECTED.
+func (d *Desk) PauseChannelLink(ctx context.Context, p ochre.Principal, linkID string) (*ochre.ChannelLink, error) {
+	return d.changeLink(ctx, p, linkID, func(_ *store.Tx, l *ochre.ChannelLink) (bool, error) { return turn(l, ochre.LinkPaused) })
+}
+
+// ResumeChannelLink takes a paused link's messages again; what was dropped is not fetched. A watching one stays as it is. Errors: NOT_FOUND,
+// CHANNEL_UNLINKED, INSTALLATION_DISCONNECTED.
+func (d *Desk) ResumeChannelLink(ctx context.Context, p ochre.Principal, linkID string) (*ochre.ChannelLink, error) {
+	return d.changeLink(ctx, p, linkID, func(_ *store.Tx, l *ochre.ChannelLink) (bool, error) { return turn(l, ochre.LinkWatching) })
+}
+
+func turn(l *ochre.ChannelLink, to ochre.ChannelLinkState) (bool, error) {
+	if l.State == ochre.LinkDisconnected {
+		return false, disconnected("channelLinkId")
+	}
+	changed := l.State != to
+	l.State = to
+	return changed, nil
+}
+
+// UnlinkChannel ends a link for good; its history stays, and the channel can be linked anew. Errors: NOT_FOUND.
+func (d *Desk) UnlinkChannel(ctx context.Context, p ochre.Principal, linkID string) (*ochre.ChannelLink, error) {
+	l, err := d.changeLink(ctx, p, linkID, func(_ *store.Tx, l *ochre.ChannelLink) (bool, error) {
+		l.State, l.PausedBefore = ochre.LinkUnlinked, false
+		return true, nil
+	})
+	var e *ochre.Error
+	if errors.As(err, &e) && e.Code == ochre.CodeChannelUnlinked {
+		id, _ := ochre.ParseID(ochre.KindChannelLink, linkID) // changeLink read it
+		return d.Store.ChannelLink(ctx, p.TenantID, id)
+	}
+	return l, err
+}
+
+// changeLink locks a link that is not UNLINKED, lets f change it, and writes and tells of it if f says that it changed.
+func (d *Desk) changeLink(ctx context.Context, p ochre.Principal, linkID string, f func(tx *store.Tx, l *ochre.ChannelLink) (bool, error)) (*ochre.ChannelLink, error) {
+	id, err := ochre.ParseID(ochre.KindChannelLink, linkID)
+	if err != nil {
+		return nil, ochre.NotFound("channelLinkId")
+	}
+	var l *ochre.ChannelLink
+	err = d.Store.Tx(ctx, p.TenantID, d.Now(), func(tx *store.Tx) error {
+		l, err = tx.LockLink(ctx, id)
+		if errors.Is(err, ochre.ErrNotFound) {
+			return ochre.NotFound("channelLinkId")
+		}
+		if err != nil {
+			return err
+		}
+		if l.State == ochre.LinkUnlinked {
+			return ochre.Refuse(ochre.CodeChannelUnlinked, "channelLinkId", "This channel was unlinked, which is final: link it anew.")
+		}
+		changed, err := f(tx, l)
+		if err != nil || !changed {
+			return err
+		}
+		return updateLink(ctx, tx, l, &p.AgentID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
