@@ -10,7 +10,8 @@ import (
 var (
 	angleToken = regexp.MustCompile(`^<(?:@[UW][A-Z0-9]+(?:\|[^<>]*)?|#[CG][A-Z0-9]+(?:\|[^<>]*)?|!(?:here|channel|everyone)(?:\|[^<>]*)?|!subteam\^S[A-Z0-9]+(?:\|[^<>]*)?|!date\^[^<>]+|(?:https?://|mailto:|tel:)[^<>]+)>`)
 	entityRef  = regexp.MustCompile(`^&(?:amp|lt|gt);`)
-	bareURL    = regexp.MustCompile(`^https?://[^\s<>|` + "`" + `]+`)
+	urlStart   = regexp.MustCompile(`^https?://[\p{L}\p{N}]`)
+	urlEnd     = regexp.MustCompile("[\\s<>|`]|&lt;|&gt;")
 )
 
 // storedText is the text as Slack keeps and shows it: escaped, with links wrapped.
@@ -45,8 +46,8 @@ func storedText(sent string) string {
 			out.WriteString("&gt;")
 			i++
 		case rest[0] == 'h' && !inCode && (i == 0 || !isWordByte(sent[i-1])):
-			url := strings.TrimRight(bareURL.FindString(rest), ".,;:!?)'\"*_~")
-			if len(url) <= len("https://") {
+			url := bareURL(rest)
+			if url == "" {
 				out.WriteByte('h')
 				i++
 				continue
@@ -59,6 +60,20 @@ func storedText(sent string) string {
 		}
 	}
 	return out.String()
+}
+
+// bareURL is the link that the text begins with, without the punctuation after it.
+func bareURL(text string) string {
+	if !urlStart.MatchString(text) {
+		return ""
+	}
+	if end := urlEnd.FindStringIndex(text); end != nil {
+		text = text[:end[0]]
+	}
+	for !strings.HasSuffix(text, "&amp;") && strings.ContainsAny(text[len(text)-1:], ".,;:!?)'\"*_~") {
+		text = text[:len(text)-1]
+	}
+	return text
 }
 
 func escapeText(text string) string {
