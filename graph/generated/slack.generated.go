@@ -27,7 +27,6 @@ type SlackChannelResolver interface {
 }
 type SlackInstallationResolver interface {
 	Scopes(ctx context.Context, obj *ochre.SlackInstallation) ([]string, error)
-	MissingScopes(ctx context.Context, obj *ochre.SlackInstallation) ([]string, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -1074,7 +1073,7 @@ func _SlackInstallation_missingScopes(ctx context.Context, ec *executionContext,
 			return fieldContext_SlackInstallation_missingScopes(ctx, ec, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.SlackInstallation().MissingScopes(ctx, obj)
+			return obj.MissingScopes(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
@@ -1085,7 +1084,7 @@ func _SlackInstallation_missingScopes(ctx context.Context, ec *executionContext,
 	)
 }
 func fieldContext_SlackInstallation_missingScopes(_ context.Context, ec *executionContext, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("SlackInstallation", field, true, true, "String")
+	return graphql.NewScalarFieldContext("SlackInstallation", field, true, false, "String")
 }
 
 func _SlackInstallation_connected(ctx context.Context, ec *executionContext, field graphql.CollectedField, obj *ochre.SlackInstallation) (ret graphql.Marshaler) {
@@ -2078,11 +2077,10 @@ func _SlackInstallation(ctx context.Context, ec *executionContext, sel ast.Selec
 					return _SlackInstallation_scopes(ctx, ec, field, obj)
 				})
 		case "missingScopes":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return _SlackInstallation_missingScopes(ctx, ec, field, obj)
-				})
+			out.Values[i] = _SlackInstallation_missingScopes(ctx, ec, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "connected":
 			out.Values[i] = _SlackInstallation_connected(ctx, ec, field, obj)
 			if out.Values[i] == graphql.Null {
