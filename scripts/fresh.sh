@@ -80,6 +80,7 @@ make_root() {
 # try_dev USER: starts it, waits until /readyz of an address that it prints says 200, ends it by Ctrl-C, and looks for what is left.
 try_dev() {
   local log=$root/dev.log pid status=0 limit=$((SECONDS + 900)) url ready=
+  : >"$log"
   # A shell without job control lets what it starts in the background ignore SIGINT; a terminal does not.
   env --default-signal=INT,QUIT setsid bash -c "$(declare -p root certificates; declare -f inside)
     inside $1 'cd $clone && exec $(command_for dev)'" >"$log" 2>&1 &

@@ -23,6 +23,9 @@ type Process struct {
 //
 // Linux ties that signal to the thread that forked, not to the process: a thread the Go runtime retires would end the child. So
 // each child has a thread of its own, which lives exactly as long as the child.
+//
+// The child is waited for from the beginning. So its output goes to cmd.Stdout and cmd.Stderr, not to a cmd.StdoutPipe, which the
+// waiting would close under the reader.
 func Start(cmd *exec.Cmd, onDeath syscall.Signal) (*Process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

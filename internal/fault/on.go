@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -35,7 +36,7 @@ func plan(text string) error {
 	if counted {
 		var err error
 		if n, err = strconv.Atoi(times); err != nil || n < 1 {
-			return fmt.Errorf("after the colon stands the number of the time, 1 or more")
+			return errors.New("after the colon stands the number of the time, 1 or more")
 		}
 	}
 	if !slices.Contains(All, Point(name)) {
