@@ -257,11 +257,6 @@ func (d *Desk) Uninstalled(ctx context.Context, u Uninstalled) error {
 	})
 }
 
-// DisconnectTeam is Uninstalled for a caller that knows no more than who and why.
-func (d *Desk) DisconnectTeam(ctx context.Context, slackTeamID, appID, reason string) error {
-	return d.Uninstalled(ctx, Uninstalled{SlackTeamID: slackTeamID, AppID: appID, Reason: reason})
-}
-
 func (d *Desk) disconnect(ctx context.Context, tenant, installation ochre.ID, reason string, still func(*ochre.SlackInstallation) bool) error {
 	return d.Store.Tx(ctx, tenant, d.Now(), func(tx *store.Tx) error {
 		inst, err := tx.LockInstallation(ctx, installation)
