@@ -14,6 +14,7 @@ type inlineWriter struct {
 	firstPara bool // of its block
 	sb        strings.Builder
 	open      []style // outermost first
+	leftOut   style   // of the word being written
 }
 
 var styleMarkers = []struct {
@@ -25,7 +26,9 @@ func (w *inlineWriter) write() string {
 	ends := styleEnds(w.pieces)
 	for i, p := range w.pieces {
 		w.closeStyles(p.style)
-		if !p.space() { // a marker can't stand before white space
+		if p.space() { // no marker can begin a style before white space
+			w.leftOut = 0
+		} else {
 			w.openStyles(p, ends[i])
 		}
 		if p.atom {
@@ -71,9 +74,9 @@ func (w *inlineWriter) closeStyles(keep style) {
 }
 
 // openStyles opens what p has and isn't open, what lasts longest first. Emphasis inside of other emphasis has to begin
-// where it can't be taken for an end, else it is left out.
+// where it can't be taken for an end, else the word goes without it.
 func (w *inlineWriter) openStyles(p piece, lasts [3]int) {
-	want, already := p.style, style(0)
+	want, already := p.style&^w.leftOut, style(0)
 	for _, st := range w.open {
 		want &^= st
 		already |= st
@@ -92,6 +95,7 @@ func (w *inlineWriter) openStyles(p piece, lasts [3]int) {
 			next = '*'
 		}
 		if _, canClose := flanks('*', w.last(), next); canClose && st&emphasis != 0 && already&emphasis != 0 {
+			w.leftOut |= st
 			continue
 		}
 		w.open = append(w.open, st)

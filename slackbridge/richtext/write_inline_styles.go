@@ -6,7 +6,7 @@ const emphasis = bold | italic
 
 // fitStyles gives way where Markdown's rules about markers within words leave no other choice. White space has been
 // split off, and next to it everything works; where two parts of one word differ in style,
-//   - emphasis that begins right where other emphasis ends is dropped (and see openStyles),
+//   - emphasis that begins right where other emphasis ends, or between two letters within it, is dropped,
 //   - a part that is struck out and emphasized stays struck out only,
 //   - punctuation at the end of a styled part next to a letter loses the style.
 func fitStyles(pieces []piece) []piece {
@@ -24,8 +24,9 @@ func fitStyles(pieces []piece) []piece {
 	return out
 }
 
-// dropOverlaps takes away emphasis that would begin, or begin again, right behind the end of other emphasis: their
-// asterisks would make one run that reads otherwise.
+// dropOverlaps takes away emphasis that would begin, or begin again, right behind the end of other emphasis, as their
+// asterisks would make one run that reads otherwise, and emphasis that begins between two letters within other
+// emphasis, as an asterisk there ends it. (openStyles does the latter between two characters of punctuation.)
 func dropOverlaps(pieces []piece) {
 	var since [2]int // where the emphasis that goes on began: bold, italic
 	var before style // of the last piece that isn't white space
@@ -35,9 +36,10 @@ func dropOverlaps(pieces []piece) {
 			continue
 		}
 		if touches := i > 0 && !pieces[i-1].space(); touches {
-			closed := before &^ p.style
+			closed, inWord := before&^p.style, letter(pieces[i-1].last()) && letter(p.first())
 			for e, st := range emphases {
-				if begins := before&st == 0 || since[e] > since[1-e]; begins && closed&emphases[1-e] != 0 {
+				opens, other := before&st == 0, emphases[1-e]
+				if closed&other != 0 && (opens || since[e] > since[1-e]) || inWord && opens && before&other != 0 {
 					p.style &^= st
 				}
 			}

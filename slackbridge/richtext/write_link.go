@@ -110,8 +110,8 @@ func bare(address string) bool {
 func apart(line []span, from, to int) bool {
 	if from > 0 {
 		prev := line[from-1]
-		indented := from == 1 && len(prev.text) > 1 && strings.TrimSpace(prev.text) == ""
-		if c := prev.text[len(prev.text)-1]; indented || c != ' ' && (c != '(' || prev.style != 0) {
+		c := prev.text[len(prev.text)-1]
+		if c != ' ' && (c != '(' || prev.style != 0) || indented(line[:from]) {
 			return false
 		}
 	}
@@ -122,6 +122,18 @@ func apart(line []span, from, to int) bool {
 	c, _ := utf8.DecodeRuneInString(next.text)
 	return isSpace(c) || next.style == 0 && next.url == "" && (len(line) == to+1 || strings.ContainsAny(next.text, " \t")) &&
 		afterBare.MatchString(next.text)
+}
+
+// indented tells whether all of line is white space that is kept (see trimPieces).
+func indented(line []span) bool {
+	size := 0
+	for i := len(line) - 1; i >= 0; i-- {
+		if strings.TrimSpace(line[i].text) != "" {
+			return false
+		}
+		size += len(line[i].text)
+	}
+	return size > 1
 }
 
 // addresses keeps addresses with characters that would be escaped out of the text to be escaped: GFM parsers see
