@@ -1,12 +1,7 @@
 package slacksim
 
 import (
-	"encoding/json"
-	"io"
-	"mime"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -32,48 +27,6 @@ func (e *apiError) json() object {
 		out[key] = value
 	}
 	return out
-}
-
-// arguments are a call's arguments, whichever way they came. What is not a plain
-// string in JSON is kept as its JSON text, which is also what a form holds for it.
-type arguments map[string]string
-
-func (a arguments) bool(name string) bool {
-	switch strings.ToLower(a[name]) {
-	case "1", "true", "yes", "on":
-		return true
-	}
-	return false
-}
-
-// unless is bool with a default of true.
-func (a arguments) unlessFalse(name string) bool {
-	_, given := a[name]
-	return !given || a.bool(name)
-}
-
-// limit is the page size: fallback if none is given, never above most.
-func (a arguments) limit(fallback, most int) (int, *apiError) {
-	text := a["limit"]
-	if text == "" || text == "0" {
-		return min(fallback, most), nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return 0, fail("invalid_limit")
-	}
-	return min(n, most), nil
-}
-
-// sent is the arguments as JSON, for the record, without the token.
-func (a arguments) sent() json.RawMessage {
-	kept := object{}
-	for key, value := range a {
-		if key != "token" {
-			kept[key] = value
-		}
-	}
-	return encode(kept)
 }
 
 // call is one Web API call. Its function runs under the server's lock.
@@ -256,114 +209,6 @@ func (c *call) need(scope string) *apiError {
 		return nil
 	}
 	return missingScope(scope, c.token.Scopes)
-}
-
-// failBefore does what a fault does before the call; true means that it was all.
-func (s *Server) failBefore(w http.ResponseWriter, r *http.Request, f *Fault) bool {
-	switch f.Kind {
-	case "429":
-		w.Header().Set("Retry-After", strconv.Itoa(max(f.RetryAfter, 1)))
-		writeJSON(w, http.StatusTooManyRequests, fail("ratelimited").json())
-	case "500":
-		status := f.Status
-		if status == 0 {
-			status = http.StatusInternalServerError
-		}
-		http.Error(w, "<html><body>Server Error</body></html>", status)
-	case "error":
-		writeJSON(w, http.StatusOK, fail(f.Code).json())
-	case "timeout":
-		s.hold(r, f.delay())
-		panic(http.ErrAbortHandler)
-	case "close_before":
-		panic(http.ErrAbortHandler)
-	default:
-		return false
-	}
-	return true
-}
-
-// failAfter does what a fault does between the call and its answer. Aborting the
-// handler is net/http's way to cut the connection without an answer.
-func (s *Server) failAfter(r *http.Request, f *Fault) {
-	switch f.Kind {
-	case "slow":
-		s.hold(r, f.delay())
-	case "late_timeout":
-		s.hold(r, f.delay())
-		panic(http.ErrAbortHandler)
-	case "lost_answer", "lost_answer_hidden":
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// hold waits until the caller is gone, the time is over (0: never) or the simulator
-// closes.
-func (s *Server) hold(r *http.Request, wait time.Duration) {
-	var over <-chan time.Time
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		over = timer.C
-	}
-	select {
-	case <-r.Context().Done():
-	case <-s.done:
-	case <-over:
-	}
-}
-
-// readArguments takes a form, a multipart form, a JSON object or a query.
-func readArguments(w http.ResponseWriter, r *http.Request) (arguments, *apiError) {
-	args := arguments{}
-	add := func(values url.Values) {
-		for key, all := range values {
-			if len(all) > 0 {
-				args[key] = all[0]
-			}
-		}
-	}
-	add(r.URL.Query())
-	if r.Method == http.MethodGet {
-		return args, nil
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxCallBody)
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch kind {
-	case "application/json":
-		raw, err := io.ReadAll(r.Body)
-		if err != nil {
-			return args, fail("request_timeout")
-		}
-		var fields map[string]json.RawMessage
-		if len(raw) == 0 {
-			return args, nil
-		}
-		if err := json.Unmarshal(raw, &fields); err != nil {
-			return args, fail("invalid_json")
-		}
-		for key, value := range fields {
-			var text string
-			switch {
-			case string(value) == "null":
-			case json.Unmarshal(value, &text) == nil:
-				args[key] = text
-			default:
-				args[key] = string(value)
-			}
-		}
-	case "multipart/form-data":
-		if err := r.ParseMultipartForm(maxCallBody); err != nil {
-			return args, fail("invalid_form_data")
-		}
-		add(r.PostForm)
-	default:
-		if err := r.ParseForm(); err != nil {
-			return args, fail("invalid_form_data")
-		}
-		add(r.PostForm)
-	}
-	return args, nil
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) {

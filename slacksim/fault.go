@@ -2,7 +2,9 @@ package slacksim
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -129,4 +131,59 @@ func (l *faultList) takeEvent(kind, channel string) *Fault {
 	return l.take(func(f *Fault) bool {
 		return f.Event && (f.Type == "" || f.Type == kind) && (f.Channel == "" || f.Channel == channel)
 	})
+}
+
+// failBefore does what a fault does before the call; true means that it was all.
+func (s *Server) failBefore(w http.ResponseWriter, r *http.Request, f *Fault) bool {
+	switch f.Kind {
+	case "429":
+		w.Header().Set("Retry-After", strconv.Itoa(max(f.RetryAfter, 1)))
+		writeJSON(w, http.StatusTooManyRequests, fail("ratelimited").json())
+	case "500":
+		status := f.Status
+		if status == 0 {
+			status = http.StatusInternalServerError
+		}
+		http.Error(w, "<html><body>Server Error</body></html>", status)
+	case "error":
+		writeJSON(w, http.StatusOK, fail(f.Code).json())
+	case "timeout":
+		s.hold(r, f.delay())
+		panic(http.ErrAbortHandler)
+	case "close_before":
+		panic(http.ErrAbortHandler)
+	default:
+		return false
+	}
+	return true
+}
+
+// failAfter does what a fault does between the call and its answer. Aborting the
+// handler is net/http's way to cut the connection without an answer.
+func (s *Server) failAfter(r *http.Request, f *Fault) {
+	switch f.Kind {
+	case "slow":
+		s.hold(r, f.delay())
+	case "late_timeout":
+		s.hold(r, f.delay())
+		panic(http.ErrAbortHandler)
+	case "lost_answer", "lost_answer_hidden":
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// hold waits until the caller is gone, the time is over (0: never) or the simulator
+// closes.
+func (s *Server) hold(r *http.Request, wait time.Duration) {
+	var over <-chan time.Time
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-r.Context().Done():
+	case <-s.done:
+	case <-over:
+	}
 }

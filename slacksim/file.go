@@ -147,22 +147,31 @@ func mimetype(name string) string {
 	return kind
 }
 
-// serveUpload takes the bytes, raw or as the file field of a form.
+// readUpload takes the bytes as the body, or as the first part of a form that isn't
+// the token: slack-go names it file, the Node client body.
+func readUpload(r *http.Request) ([]byte, error) {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		return io.ReadAll(r.Body)
+	}
+	form, err := r.MultipartReader()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		part, err := form.NextPart()
+		if err != nil {
+			return nil, err // io.EOF too: a form without a file
+		}
+		if part.FormName() != "token" {
+			return io.ReadAll(part)
+		}
+	}
+}
+
+// serveUpload takes the bytes of one file, once.
 func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxFileSize+1<<20)
-	var source io.Reader = r.Body
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
-		part, _, err := r.FormFile("file")
-		if err != nil {
-			if part, _, err = r.FormFile("filename"); err != nil {
-				http.Error(w, "no file in the form", http.StatusBadRequest)
-				return
-			}
-		}
-		defer part.Close()
-		source = part
-	}
-	content, err := io.ReadAll(source)
+	content, err := readUpload(r)
 	if err != nil {
 		http.Error(w, "can't read the upload", http.StatusBadRequest)
 		return
