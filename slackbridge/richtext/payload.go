@@ -9,29 +9,35 @@ import (
 
 // element is any object of Slack's Block Kit: a block, a part of a rich_text block, an inline element. One struct with
 // tolerant field types decodes all of them in one pass, whatever they hold: a field of an unexpected type stays empty.
+// A long message has thousands of them, so what few have stands apart.
 type element struct {
-	Type        string      `json:"type"`
-	Elements    []element   `json:"elements"`
-	Text        textField   `json:"text"`
-	Style       styleField  `json:"style"`
-	URL         string      `json:"url"`
-	UserID      string      `json:"user_id"`
-	ChannelID   string      `json:"channel_id"`
+	Type      string     `json:"type"`
+	Elements  []element  `json:"elements"`
+	Text      textField  `json:"text"`
+	Style     styleField `json:"style"`
+	URL       string     `json:"url"`
+	UserID    string     `json:"user_id"`
+	ChannelID string     `json:"channel_id"`
+	Name      string     `json:"name"`
+	Unicode   string     `json:"unicode"`
+	Indent    number     `json:"indent"`
+	Offset    number     `json:"offset"`
+	Border    number     `json:"border"`
+	*Rest
+}
+
+// Rest is exported because encoding/json doesn't fill embedded pointers to unexported types.
+type Rest struct {
 	UsergroupID string      `json:"usergroup_id"`
 	TeamID      string      `json:"team_id"`
 	FileID      string      `json:"file_id"`
 	Range       string      `json:"range"`
-	Name        string      `json:"name"`
-	Unicode     string      `json:"unicode"`
 	SkinTone    number      `json:"skin_tone"`
 	Timestamp   number      `json:"timestamp"`
 	Format      string      `json:"format"`
 	Fallback    string      `json:"fallback"`
 	Value       string      `json:"value"`
 	Language    string      `json:"language"`
-	Indent      number      `json:"indent"`
-	Offset      number      `json:"offset"`
-	Border      number      `json:"border"`
 	Label       textField   `json:"label"`
 	Title       textField   `json:"title"`
 	TitleURL    string      `json:"title_url"`
@@ -41,6 +47,14 @@ type element struct {
 	Fields      []textField `json:"fields"`
 	Accessory   *element    `json:"accessory"`
 	Rows        [][]element `json:"rows"`
+}
+
+// rest returns the fields that few elements have.
+func (e element) rest() *Rest {
+	if e.Rest == nil {
+		return &Rest{}
+	}
+	return e.Rest
 }
 
 // attachment is a secondary attachment: an older app's message, a link preview or a forwarded message.

@@ -32,12 +32,13 @@ func (r *reader) block(e element, depth int) document {
 	case "markdown":
 		return readMarkdown(clean(e.Text.text))
 	case "table", "data_table":
-		return r.table(e.Rows, depth)
+		return r.table(e.rest().Rows, depth)
 	case "image":
 		return document{{spans: []span{image(e)}}}
 	case "video":
-		title := span{text: clean(firstOf(e.Title.text, e.AltText, e.TitleURL)), url: clean(e.TitleURL)}
-		return append(document{{spans: []span{title}}}, r.object(e.Description)...)
+		v := e.rest()
+		title := span{text: clean(firstOf(v.Title.text, v.AltText, v.TitleURL)), url: clean(v.TitleURL)}
+		return append(document{{spans: []span{title}}}, r.object(v.Description)...)
 	}
 	if strings.HasPrefix(e.Type, "rich_text_") {
 		return r.richText([]element{e}, depth)
@@ -47,11 +48,11 @@ func (r *reader) block(e element, depth int) document {
 
 func (r *reader) section(e element, depth int) document {
 	doc := r.object(e.Text)
-	for _, f := range e.Fields {
+	for _, f := range e.rest().Fields {
 		doc = append(doc, r.object(f)...)
 	}
-	if e.Accessory != nil {
-		doc = append(doc, block{spans: r.row([]element{*e.Accessory}, depth)})
+	if a := e.rest().Accessory; a != nil {
+		doc = append(doc, block{spans: r.row([]element{*a}, depth)})
 	}
 	return doc
 }
@@ -71,7 +72,7 @@ func (r *reader) row(elements []element, depth int) []span {
 		case "mrkdwn":
 			some = r.mrkdwn(e.Text.text).spans()
 		default:
-			text := unescape(clean(firstOf(e.Text.text, e.AltText)))
+			text := unescape(clean(firstOf(e.Text.text, e.rest().AltText)))
 			some = append([]span{{text: text, url: clean(e.URL)}}, r.row(e.Elements, depth+1)...)
 		}
 		if plain(some) == "" {
@@ -88,13 +89,14 @@ func (r *reader) row(elements []element, depth int) []span {
 // unknown keeps what can be read of a block this package doesn't know.
 func (r *reader) unknown(e element, depth int) document {
 	var doc document
-	for _, t := range []textField{e.Title, e.Label, e.Text, e.Description} {
+	rest := e.rest()
+	for _, t := range []textField{rest.Title, rest.Label, e.Text, rest.Description} {
 		doc = append(doc, r.object(t)...)
 	}
-	if text := clean(firstOf(e.AltText, r.files[e.FileID])); doc.empty() && text != "" {
+	if text := clean(firstOf(rest.AltText, r.files[rest.FileID])); doc.empty() && text != "" {
 		doc = document{{spans: []span{{text: text, url: clean(e.URL)}}}}
 	}
-	for _, f := range e.Fields {
+	for _, f := range rest.Fields {
 		doc = append(doc, r.object(f)...)
 	}
 	return append(doc, r.blocks(e.Elements, depth+1)...)
@@ -132,7 +134,8 @@ func (r *reader) table(rows [][]element, depth int) document {
 }
 
 func image(e element) span {
-	return span{text: clean(firstOf(e.AltText, e.Title.text, "image")), url: clean(e.ImageURL)}
+	i := e.rest()
+	return span{text: clean(firstOf(i.AltText, i.Title.text, "image")), url: clean(i.ImageURL)}
 }
 
 // spans is the whole document as the content of one block.

@@ -152,25 +152,13 @@ func (m *markdownReader) lines(n ast.Node) []span {
 func (m *markdownReader) inlines(n ast.Node) []span {
 	in := inlineReader{src: m.src}
 	in.children(n, span{})
-	return in.spans
+	return in.done()
 }
 
 // inlineReader reads the inline content of one block.
 type inlineReader struct {
-	src   []byte
-	spans []span
-}
-
-func (in *inlineReader) add(text string, like span) {
-	if text == "" {
-		return
-	}
-	if n := len(in.spans); n > 0 && in.spans[n-1].style == like.style && in.spans[n-1].url == like.url {
-		in.spans[n-1].text += text
-		return
-	}
-	like.text = text
-	in.spans = append(in.spans, like)
+	src []byte
+	spanBuilder
 }
 
 func (in *inlineReader) children(n ast.Node, like span) {

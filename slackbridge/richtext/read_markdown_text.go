@@ -11,19 +11,16 @@ import (
 // link reads a link or an image, which becomes a link: Slack can't show images of other servers in text. Without a text
 // it shows fallback or its address.
 func (in *inlineReader) link(n ast.Node, destination, fallback string, like span) {
-	before := len(in.spans)
 	like.url = unescapeMarkdown(destination)
-	// A link of its own, also right behind an equal one.
 	inner := inlineReader{src: in.src}
 	inner.children(n, like)
-	for i := range inner.spans {
-		inner.spans[i].url = like.url // a link or an image inside shows its text only
+	spans := inner.done()
+	if strings.TrimSpace(plain(spans)) == "" {
+		spans = []span{{text: firstOf(fallback, like.url), style: like.style}}
 	}
-	in.spans = append(in.spans, inner.spans...)
-	if strings.TrimSpace(plain(in.spans[before:])) == "" {
-		in.spans = in.spans[:before]
-		like.text = firstOf(fallback, like.url)
-		in.spans = append(in.spans, like)
+	for _, s := range spans {
+		like.style = s.style // a link or an image inside shows its text only
+		in.add(s.text, like)
 	}
 }
 

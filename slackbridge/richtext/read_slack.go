@@ -42,7 +42,7 @@ func (r *reader) richText(parts []element, depth int) document {
 		case "rich_text_preformatted":
 			text := strings.Trim(clean(plain(r.inline(p.Elements, depth+1))), "\n")
 			doc = append(doc, block{
-				kind: preformatted, spans: []span{{text: text}}, lang: language(p.Language), quote: r.border(p, doc),
+				kind: preformatted, spans: []span{{text: text}}, lang: language(p.rest().Language), quote: r.border(p, doc),
 			})
 		case "rich_text_quote":
 			doc = append(doc, block{spans: r.inline(p.Elements, depth+1), quote: r.nextQuote()})
@@ -113,23 +113,25 @@ func (r *reader) inlineElement(e element) span {
 	case "link":
 		return span{text: firstOf(e.Text.text, e.URL), url: e.URL}
 	case "emoji":
-		return span{text: emoji(e.Name, e.Unicode, int(e.SkinTone))}
+		return span{text: emoji(e.Name, e.Unicode, int(e.rest().SkinTone))}
 	case "user":
 		return r.user(e.UserID, "")
 	case "usergroup":
-		return r.usergroup(e.UsergroupID, "")
+		return r.usergroup(e.rest().UsergroupID, "")
 	case "channel":
 		return r.channel(e.ChannelID, "")
 	case "team":
-		return span{text: "@" + firstOf(e.Name, e.TeamID)}
+		return span{text: "@" + firstOf(e.Name, e.rest().TeamID)}
 	case "broadcast":
-		return span{text: "@" + e.Range}
+		return span{text: "@" + e.rest().Range}
 	case "date":
-		return span{text: firstOf(e.Fallback, date(int64(e.Timestamp), e.Format)), url: e.URL}
+		d := e.rest()
+		return span{text: firstOf(d.Fallback, date(int64(d.Timestamp), d.Format)), url: e.URL}
 	case "color":
-		return span{text: e.Value}
+		return span{text: e.rest().Value}
 	}
-	text := firstOf(e.Text.text, e.Label.text, e.Title.text, r.files[e.FileID], e.Fallback, e.AltText, e.Name, e.URL)
+	u := e.rest()
+	text := firstOf(e.Text.text, u.Label.text, u.Title.text, r.files[u.FileID], u.Fallback, u.AltText, e.Name, e.URL)
 	return span{text: text, url: e.URL}
 }
 

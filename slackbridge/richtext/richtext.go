@@ -85,6 +85,36 @@ type span struct {
 	style style
 }
 
+// spanBuilder makes spans of stretches of text, joining those that look the same.
+type spanBuilder struct {
+	spans []span
+	like  span // of what is in text
+	text  strings.Builder
+}
+
+func (b *spanBuilder) add(text string, like span) {
+	like.text, like.user = "", ""
+	if like != b.like {
+		b.flush()
+		b.like = like
+	}
+	b.text.WriteString(text)
+}
+
+func (b *spanBuilder) flush() {
+	if b.text.Len() > 0 {
+		b.like.text = b.text.String()
+		b.spans = append(b.spans, b.like)
+		b.like.text = ""
+		b.text.Reset()
+	}
+}
+
+func (b *spanBuilder) done() []span {
+	b.flush()
+	return b.spans
+}
+
 type blockKind uint8
 
 const (

@@ -43,32 +43,23 @@ func inlineMarkdown(spans []span, mode textMode) []string {
 
 // spanLines cuts spans at their line breaks.
 func spanLines(spans []span) [][]span {
-	lines := [][]span{nil}
+	var lines [][]span
+	var line spanBuilder
 	for _, s := range spans {
 		if s.url != "" {
 			s.text = strings.ReplaceAll(s.text, "\n", " ")
 		}
-		for i, part := range strings.Split(s.text, "\n") {
-			if i > 0 {
-				lines = append(lines, nil)
+		for {
+			part, rest, more := strings.Cut(s.text, "\n")
+			line.add(part, s)
+			if !more {
+				break
 			}
-			if part != "" {
-				s.text = part
-				last := len(lines) - 1
-				lines[last] = appendSpan(lines[last], s)
-			}
+			lines = append(lines, line.done())
+			line, s.text = spanBuilder{}, rest
 		}
 	}
-	return lines
-}
-
-// appendSpan joins a span to the one before if they look the same.
-func appendSpan(spans []span, s span) []span {
-	if n := len(spans); n > 0 && spans[n-1].url == s.url && spans[n-1].style == s.style {
-		spans[n-1].text += s.text
-		return spans
-	}
-	return append(spans, s)
+	return append(lines, line.done())
 }
 
 // paragraphMarkdown writes the lines of one paragraph. Which characters need an escape depends on all of it, because
