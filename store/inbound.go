@@ -257,20 +257,3 @@ func (s *Store) NoteTraffic(ctx context.Context, links []LinkTraffic) error {
 	}
 	return nil
 }
-
-// StoredEvent is an event of Slack as it was stored for one link.
-type StoredEvent struct {
-	LinkID     ochre.ID
-	EventID    string
-	Body       []byte
-	ReceivedAt time.Time
-	AppliedAt  *time.Time
-	Outcome    *string
-}
-
-// StoredEvent reads a stored event.
-func (q queries) StoredEvent(ctx context.Context, tenant, id ochre.ID) (*StoredEvent, error) {
-	var e StoredEvent
-	return one(&e, q.db.WithContext(ctx).Raw("SELECT link_id, event_id, body, received_at, applied_at, outcome FROM slack_events WHERE tenant_id = ? AND id = ?",
-		tenant, id).Scan(&e))
-}
