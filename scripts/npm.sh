@@ -13,6 +13,7 @@ has_script() { node -e 'process.exit(require(process.argv[1]).scripts?.[process.
 install() {
   if ! cmp -s "$1/package-lock.json" "$1/node_modules/.ochre-lock"; then
     (cd "$1" && npm ci --no-audit --no-fund --loglevel=error)
+    mkdir -p "$1/node_modules" # npm makes none for a package without dependencies
     cp "$1/package-lock.json" "$1/node_modules/.ochre-lock"
   fi
 }
