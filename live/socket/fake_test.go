@@ -23,11 +23,12 @@ type fakeExecutor struct {
 	running  atomic.Int64  // streams not closed yet
 	started  chan struct{} // one per Start, if anybody looks
 	stopped  chan struct{} // one per Close, if anybody looks
-	gate     chan string   // payloads of "gate"
+	gate     chan string   // payloads of "gate" and "deaf"
+	deaf     chan struct{} // one per Next of "deaf"
 }
 
 func newFakeExecutor() *fakeExecutor {
-	return &fakeExecutor{started: make(chan struct{}, 10000), stopped: make(chan struct{}, 10000), gate: make(chan string)}
+	return &fakeExecutor{started: make(chan struct{}, 10000), stopped: make(chan struct{}, 10000), gate: make(chan string), deaf: make(chan struct{})}
 }
 
 type principal struct{}
@@ -66,6 +67,8 @@ func (f *fakeExecutor) Start(ctx context.Context, op Operation) (Stream, []*gqle
 				return "", ctx.Err()
 			}
 		}
+	case "deaf": // does not notice that nobody wants it any more
+		next = func(context.Context, int) (string, error) { f.deaf <- struct{}{}; return <-f.gate, nil }
 	case "mutation":
 		if op.ReadOnly {
 			return nil, []*gqlerror.Error{{Err: ErrReadOnly, Message: "no"}}

@@ -11,8 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -37,9 +35,29 @@ type fixture struct {
 	auth   *fakeAuth
 	closed chan int // close codes, as Metrics hears of them
 	http   *httptest.Server
+	conns  chan *stickyConn // of serveSticky, in the order they were accepted
 }
 
+// serve starts a Server with o, over a fake Executor unless o has one.
 func serve(t *testing.T, o Options) *fixture {
+	t.Helper()
+	f := newFixture(t, o)
+	f.http.Start()
+	return f
+}
+
+// serveSticky is serve with connections that can be stuck.
+func serveSticky(t *testing.T, o Options) *fixture {
+	t.Helper()
+	f := newFixture(t, o)
+	f.conns = make(chan *stickyConn, 10)
+	f.http.Listener = stickyListener{f.http.Listener, f.conns}
+	f.http.Start()
+	return f
+}
+
+// newFixture is serve before the HTTP server runs.
+func newFixture(t *testing.T, o Options) *fixture {
 	t.Helper()
 	f := &fixture{exec: newFakeExecutor(), auth: &fakeAuth{checked: make(chan struct{}, 100)}, closed: make(chan int, 1000)}
 	if o.Executor == nil {
@@ -55,7 +73,6 @@ func serve(t *testing.T, o Options) *fixture {
 	f.http = httptest.NewUnstartedServer(mux)
 	// Time-outs as a production server has them; neither transport may fall to them.
 	f.http.Config.ReadTimeout, f.http.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
-	f.http.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -260,42 +277,3 @@ func complete(id string) string { return fmt.Sprintf(`{"id":%q,"type":"complete"
 func errorMessage(id, text, code string) string {
 	return fmt.Sprintf(`{"id":%q,"type":"error","payload":[{"message":%q,"extensions":{"code":%q}}]}`, id, text, code)
 }
-
-// revoker is an Options.Revoked.
-type revoker struct {
-	mu    sync.Mutex
-	funcs map[int]func()
-	n     int
-}
-
-func (r *revoker) watch(_ context.Context, revoke func()) func() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.funcs == nil {
-		r.funcs = map[int]func(){}
-	}
-	r.n++
-	n := r.n
-	r.funcs[n] = revoke
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.funcs, n)
-	}
-}
-
-func (r *revoker) revokeAll() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, f := range r.funcs {
-		f()
-	}
-}
-
-func (r *revoker) watched() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.funcs)
-}
-
-var long = strings.Repeat("x", 300)

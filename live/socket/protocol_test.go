@@ -119,7 +119,8 @@ func TestClose(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			f := serve(t, Options{})
+			// The peer's answer ends the connection, not the end of the grace.
+			f := serve(t, Options{CloseGrace: time.Minute})
 			c := f.dial(t, nil)
 			if tc.send[0] == "" {
 				tc.send = tc.send[1:]
@@ -295,6 +296,26 @@ func TestTooManySubscriptions(t *testing.T) {
 	c.send(complete("7"))
 	c.send(subscribe("500", "count 0"))
 	c.expect(complete("500"))
+}
+
+// TestCompletedOperationsCount: operations that go on after `complete` are limited as well.
+func TestCompletedOperationsCount(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{MaxSubscriptions: 2})
+	c := f.connect(t)
+	for range 4 {
+		c.send(subscribe("1", "deaf"))
+		await(t, f.exec.deaf, "Next")
+		c.send(complete("1"))
+	}
+	c.send(subscribe("1", "deaf"))
+	c.expect(errorMessage("1", "A socket may run 2 operations at a time.", "TOO_MANY_SUBSCRIPTIONS"))
+	for range 4 {
+		f.exec.gate <- `{}`
+		await(t, f.exec.stopped, "stop")
+	}
+	c.send(subscribe("1", "count 0"))
+	c.expect(complete("1"))
 }
 
 // TestCheck: a Check that can't tell changes nothing, one that refuses closes.

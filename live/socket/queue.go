@@ -27,13 +27,19 @@ func textFrame(op *operation, head, body []byte, tail string) frame {
 	return frame{op, h, body, tail}
 }
 
+// fits says whether there is room for f. A message larger than the whole queue fits into a nearly empty one. s.mu is held.
+func (s *session) fits(f frame) bool {
+	limit := s.srv.o.MaxQueue
+	return s.held+f.cost() <= limit || s.held <= limit/8
+}
+
 // push queues a frame that nobody may wait for. A queue without room for it ends the session: its client asks for
 // more than it reads. s.mu is held.
 func (s *session) push(f frame) {
 	if s.closing {
 		return
 	}
-	if s.held > 0 && s.held+f.cost() > s.srv.o.MaxQueue {
+	if !s.fits(f) {
 		s.closeLocked(codeTryLater, "Slow consumer", s.srv.o.CloseGrace)
 		return
 	}
@@ -47,9 +53,9 @@ func (s *session) push(f frame) {
 func (s *session) pushResult(f frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held > 0 && s.held+f.cost() > s.srv.o.MaxQueue && !s.waiting {
+	if !s.fits(f) && !s.waiting {
 		s.waiting = true
-		for !f.op.stopped && s.held > 0 && s.held+f.cost() > s.srv.o.MaxQueue {
+		for !f.op.stopped && !s.fits(f) {
 			s.room.Wait()
 		}
 		s.waiting = false

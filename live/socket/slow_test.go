@@ -87,8 +87,9 @@ func waitClosing(t *testing.T, f *fixture) {
 // TestReadsAreNotBlockedByWrites: while the writer is stuck, messages and pings of the client still count.
 func TestReadsAreNotBlockedByWrites(t *testing.T) {
 	t.Parallel()
-	f := serve(t, Options{WriteTimeout: time.Minute, CloseGrace: 50 * time.Millisecond})
+	f := serveSticky(t, Options{WriteTimeout: time.Minute, CloseGrace: 50 * time.Millisecond})
 	c := f.dialRaw(t)
+	(<-f.conns).stuck.Store(true)
 	c.frame(frameText, subscribe("1", "flood 100000"))
 	waitStuck(t, f)
 	for range 20 {
@@ -136,8 +137,9 @@ func TestControlFlood(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			f := serve(t, Options{CloseGrace: 200 * time.Millisecond, WriteTimeout: time.Minute, PingInterval: time.Minute})
+			f := serveSticky(t, Options{CloseGrace: 200 * time.Millisecond, WriteTimeout: time.Minute, PingInterval: time.Minute})
 			c := f.dialRaw(t)
+			(<-f.conns).stuck.Store(true)
 			for i := 0; c.tryFrame(tc.first, tc.payload(i)) == nil && len(f.closed) == 0; i++ {
 			}
 			if code := await(t, f.closed, "the end"); code != codeTryLater {
@@ -168,6 +170,74 @@ func TestSlowButSteady(t *testing.T) {
 	}
 	if _, payload := c.next(); payload != complete("1") {
 		t.Errorf("got %s", payload)
+	}
+}
+
+// TestManySubscriptionsOfASteadyClient: so do many at once through a small queue, none is closed for the burst.
+func TestManySubscriptionsOfASteadyClient(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{MaxQueue: 32 << 10, SendBuffer: 4 << 10, PingInterval: time.Minute})
+	c := f.dialRaw(t)
+	for i := range 20 {
+		c.frame(frameText, subscribe(fmt.Sprint(i), "count 200"))
+	}
+	for done, results := 0, 0; done < 20; {
+		first, payload := c.next()
+		switch {
+		case first != frameText:
+			t.Fatalf("got %#x %q", first, payload)
+		case strings.Contains(payload, `"type":"next"`):
+			results++
+		default:
+			if done++; done == 20 && results != 20*200 {
+				t.Errorf("%d results", results)
+			}
+		}
+	}
+}
+
+// TestTwoLargeResultsAtOnce: a result that finds no room waits for it.
+func TestTwoLargeResultsAtOnce(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{MaxQueue: 64 << 10})
+	c := f.dialRaw(t)
+	for id := range 2 {
+		c.frame(frameText, subscribe(fmt.Sprint(id), "gate"))
+		await(t, f.exec.started, "start")
+	}
+	for range 2 {
+		f.exec.gate <- `{"data":"` + strings.Repeat("x", 1<<20) + `"}`
+	}
+	for range 2 {
+		if first, payload := c.next(); first != frameText || len(payload) < 1<<20 {
+			t.Fatalf("got %#x, %d bytes", first, len(payload))
+		}
+	}
+}
+
+// TestCompleteDropsWhatIsQueued: results that wait when the client completes are not sent any more.
+func TestCompleteDropsWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{WriteTimeout: time.Minute, PingInterval: time.Minute})
+	c := f.dialRaw(t)
+	c.frame(frameText, subscribe("1", "flood 10000"))
+	waitStuck(t, f)
+	c.frame(frameText, complete("1"))
+	await(t, f.exec.stopped, "stop")
+	c.frame(frameText, `{"type":"ping"}`)
+	got := int64(0)
+	for {
+		first, payload := c.next()
+		if first != frameText {
+			t.Fatalf("got %#x %q", first, payload)
+		}
+		if payload == `{"type":"pong"}` {
+			break
+		}
+		got += int64(len(payload))
+	}
+	if dropped := f.exec.produced.Load() - got; dropped < 30_000 {
+		t.Errorf("only %d bytes were dropped", dropped)
 	}
 }
 
@@ -246,11 +316,32 @@ func TestFragmentedMessage(t *testing.T) {
 	}
 }
 
+// TestTooBigMessageThenClose: behind a message that is too big the client's close frame is still found, so that the
+// connection ends at once and not with the grace.
+func TestTooBigMessageThenClose(t *testing.T) {
+	t.Parallel()
+	c := serve(t, Options{CloseGrace: time.Minute}).dialRaw(t)
+	part := strings.Repeat("x", 60_000)
+	c.frame(0x01, part)
+	for range 20 {
+		c.frame(0x00, part)
+	}
+	c.frame(0x80, part)
+	if first, payload := c.next(); first != frameClose || payload != "\x03\xf1Message too big" {
+		t.Fatalf("got %#x %q", first, payload)
+	}
+	c.frame(frameClose, "\x03\xf1")
+	if first, _ := c.next(); first != 0 {
+		t.Errorf("got %#x", first)
+	}
+}
+
 // TestSlowReaderHurtsOnlyItself: another socket of the same server is served while one is stuck.
 func TestSlowReaderHurtsOnlyItself(t *testing.T) {
 	t.Parallel()
-	f := serve(t, Options{WriteTimeout: time.Minute, CloseGrace: 50 * time.Millisecond})
+	f := serveSticky(t, Options{WriteTimeout: time.Minute, CloseGrace: 50 * time.Millisecond})
 	stuck := f.dialRaw(t)
+	(<-f.conns).stuck.Store(true)
 	stuck.frame(frameText, subscribe("1", "flood 100000"))
 	waitStuck(t, f)
 	c := f.connect(t)

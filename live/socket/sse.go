@@ -141,8 +141,8 @@ func (e *eventStream) panicked(p any) []*gqlerror.Error {
 
 // open sends the header and a first comment, so that proxies and clients see at once that the stream is there.
 func (e *eventStream) open() bool {
-	// The server's time-outs are for requests that end; writes below have their own.
-	if err := errors.Join(e.rc.SetReadDeadline(time.Time{}), e.rc.SetWriteDeadline(time.Time{})); err != nil {
+	// The server's time-out is for responses that end; each write below has its own.
+	if e.rc.SetWriteDeadline(time.Time{}) != nil {
 		newRefusal(http.StatusInternalServerError, "This connection can't stream.").write(e.w)
 		return false
 	}
