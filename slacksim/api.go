@@ -51,8 +51,8 @@ type method struct {
 	open   bool
 }
 
-// methods is the table of what is known; a function, so that no state is shared.
-func methods() map[string]method {
+// methodTable is what /api/ knows.
+func methodTable() map[string]method {
 	read, history := []string{"channels:read", "groups:read"}, []string{"channels:history", "groups:history"}
 	manage := []string{"channels:manage", "groups:write", "channels:write"}
 	return map[string]method{
@@ -109,23 +109,24 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if fault != nil && s.failBefore(w, r, fault) {
 		return
 	}
-	var out object
+	var out []byte
 	if argErr != nil {
-		out = argErr.json()
+		out = encode(argErr.json())
 	} else {
 		out = s.answer(name, args, r, w.Header(), fault)
 	}
 	if fault != nil {
 		s.failAfter(r, fault)
 	}
-	writeJSON(w, http.StatusOK, out)
+	writeRaw(w, http.StatusOK, out)
 }
 
-// answer runs one call under the lock.
-func (s *Server) answer(name string, args arguments, r *http.Request, header http.Header, fault *Fault) object {
-	known, found := methods()[name]
+// answer runs one call, and encodes what it answers, under the lock: the answer
+// shares memory with the world.
+func (s *Server) answer(name string, args arguments, r *http.Request, header http.Header, fault *Fault) []byte {
+	known, found := s.methods[name]
 	if !found {
-		return failWith("unknown_method", object{"req_method": name}).json()
+		return encode(failWith("unknown_method", object{"req_method": name}).json())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,17 +136,17 @@ func (s *Server) answer(name string, args arguments, r *http.Request, header htt
 	}
 	if !known.open {
 		if err := c.authenticate(); err != nil {
-			return err.json()
+			return encode(err.json())
 		}
 		if !c.token.AllScopes {
 			header.Set("X-OAuth-Scopes", strings.Join(c.token.Scopes, ","))
 			header.Set("X-Accepted-OAuth-Scopes", strings.Join(known.scopes, ","))
 		}
 		if len(known.scopes) > 0 && !c.hasScope(known.scopes...) {
-			return missingScope(known.scopes[0], c.token.Scopes).json()
+			return encode(missingScope(known.scopes[0], c.token.Scopes).json())
 		}
 	}
-	return c.finish(known)
+	return encode(c.finish(known))
 }
 
 func (c *call) finish(known method) object {
@@ -211,8 +212,20 @@ func (c *call) need(scope string) *apiError {
 	return missingScope(scope, c.token.Scopes)
 }
 
-func writeJSON(w http.ResponseWriter, status int, value any) {
+func writeJSON(w http.ResponseWriter, status int, value any) { writeRaw(w, status, encode(value)) }
+
+func writeRaw(w http.ResponseWriter, status int, raw []byte) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(encode(value)) // the caller may be gone, which is its business
+	_, _ = w.Write(raw) // the caller may be gone, which is its business
+}
+
+// writeLocked answers with what build makes of the world under the lock, and writes
+// it after: a reader that stalls must not stall the others.
+func (s *Server) writeLocked(w http.ResponseWriter, build func() (int, any)) {
+	s.mu.Lock()
+	status, value := build()
+	raw := encode(value)
+	s.mu.Unlock()
+	writeRaw(w, status, raw)
 }

@@ -1,16 +1,14 @@
 package slacksim
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
 	"time"
 )
 
-// DefaultScopes is what POST /control/install grants when it is not told.
+// defaultScopes is what POST /control/install grants when it is not told.
 var defaultScopes = []string{
 	"channels:read", "channels:history", "channels:join", "groups:read", "groups:history", "chat:write", "chat:write.customize",
 	"users:read", "users:read.email", "team:read", "files:read", "files:write", "reactions:read", "reactions:write",
@@ -28,6 +26,9 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	post("channel", (*Server).controlChannel)
 	post("user", (*Server).controlUser)
 	post("team", (*Server).controlTeam)
+	post("share", (*Server).controlShare)
+	post("unshare", (*Server).controlUnshare)
+	post("channel-id", (*Server).controlChannelID)
 	post("event", (*Server).controlEvent)
 	post("unfurl", (*Server).controlUnfurl)
 	post("reveal", (*Server).controlReveal)
@@ -81,32 +82,18 @@ type controlError string
 
 func (e controlError) Error() string { return string(e) }
 
-func readBody(w http.ResponseWriter, r *http.Request, into any) bool {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallBody))
-	if err == nil && len(bytes.TrimSpace(raw)) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.DisallowUnknownFields()
-		err = dec.Decode(into)
-	}
-	if err != nil {
-		writeJSON(w, http.StatusBadRequest, object{"error": err.Error()})
-	}
-	return err == nil
-}
-
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request, run func(*Server, controlArgs) (any, error)) {
 	var args controlArgs
 	if !readBody(w, r, &args) {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out, err := run(s, args)
-	if err != nil {
-		writeJSON(w, http.StatusBadRequest, object{"error": err.Error()})
-		return
-	}
-	writeJSON(w, http.StatusOK, out)
+	s.writeLocked(w, func() (int, any) {
+		out, err := run(s, args)
+		if err != nil {
+			return http.StatusBadRequest, object{"error": err.Error()}
+		}
+		return http.StatusOK, out
+	})
 }
 
 func (s *Server) controlConfig(args controlArgs) (any, error) {
@@ -299,7 +286,7 @@ var personal = regexp.MustCompile(`^(chat|conversations|reactions|files|users|te
 // posted so names no app and has a client_msg_id.
 func (s *Server) controlAct(args controlArgs) (any, error) {
 	u := s.world.findUser(args.User)
-	known, found := methods()[args.Method]
+	known, found := s.methods[args.Method]
 	if u == nil || u.IsBot || !found || known.open || !personal.MatchString(args.Method) {
 		return nil, controlError("no such user or method")
 	}

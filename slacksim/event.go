@@ -230,9 +230,7 @@ func (s *Server) emitMember(kind string, c *channel, who *user, inviter string) 
 // have twins named group_*.
 func (s *Server) emitChannel(kind string, c *channel, by *user, fields object) {
 	if c.IsPrivate {
-		if twin, found := strings.CutPrefix(kind, "channel_"); found && kind != "channel_id_changed" {
-			kind = "group_" + twin
-		}
+		kind = "group_" + strings.TrimPrefix(kind, "channel_")
 	}
 	ts := c.log.nextTS(s.now())
 	s.emit(c, c.readScope(), by.TeamID, func(*installation) object {

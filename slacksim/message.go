@@ -3,6 +3,7 @@ package slacksim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -121,6 +122,13 @@ func (l *messageLog) remove(m *message) {
 	if !m.isReply() || m.Broadcast {
 		l.top = without(l.top)
 	}
+}
+
+// all returns every message, oldest first.
+func (l *messageLog) all() []*message {
+	list := slices.AppendSeq(make([]*message, 0, len(l.byTS)), maps.Values(l.byTS))
+	slices.SortFunc(list, func(a, b *message) int { return strings.Compare(a.TS, b.TS) })
+	return list
 }
 
 // shown drops the messages that are still hidden by a fault.

@@ -65,7 +65,7 @@ func (s *Server) checkAuthorize(q authorizeRequest) (back *url.URL, problem stri
 }
 
 var authorizePage = template.Must(template.New("authorize").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{{.App}} wants to be installed</title><link rel="stylesheet" href="/page/style.css"></head>
+<html lang="en"><head><meta charset="utf-8"><title>{{.App}} wants to be installed</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/page/style.css"></head>
 <body class="sheet"><main>
 {{if .Problem}}<h1>Something is wrong with this link</h1><p>{{.Problem}}</p>
 {{else if .Pending}}<h1>Your request was sent</h1><p>An admin of the workspace has to approve {{.App}} before it can be installed.</p>
@@ -132,11 +132,23 @@ func (s *Server) serveAuthorizePage(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveAuthorizeAnswer(w http.ResponseWriter, r *http.Request) {
 	q := readAuthorize(r)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	view := authorizeView{App: s.world.app.Name}
+	back := s.decide(q, r.FormValue("user"), r.FormValue("action"), &view)
+	s.mu.Unlock()
+	switch {
+	case view.Problem != "":
+		s.showAuthorize(w, http.StatusBadRequest, view)
+	case view.Pending:
+		s.showAuthorize(w, http.StatusOK, view)
+	default:
+		http.Redirect(w, r, back.String(), http.StatusFound)
+	}
+}
+
+// decide returns where the user's answer leads to, or says in the view why nowhere.
+func (s *Server) decide(q authorizeRequest, who, action string, view *authorizeView) *url.URL {
 	back, problem := s.checkAuthorize(q)
-	u := s.world.findUser(r.FormValue("user"))
-	action := r.FormValue("action")
+	u := s.world.findUser(who)
 	switch {
 	case problem != "":
 		view.Problem = problem
@@ -146,24 +158,21 @@ func (s *Server) serveAuthorizeAnswer(w http.ResponseWriter, r *http.Request) {
 		view.Problem = "no such user, or one who may not install apps"
 	case action == "allow" && q.Team != "" && q.Team != u.TeamID:
 		view.Problem = "the link is for another workspace"
+	case action == "allow" && s.switches.ApprovalRequired:
+		view.Pending = true
 	}
-	if view.Problem != "" {
-		s.showAuthorize(w, http.StatusBadRequest, view)
-		return
+	if view.Problem != "" || view.Pending {
+		return nil
 	}
 	answer := back.Query()
 	if action == "deny" {
 		answer.Set("error", "access_denied")
-	} else if s.switches.ApprovalRequired {
-		view.Pending = true
-		s.showAuthorize(w, http.StatusOK, view)
-		return
 	} else {
 		answer.Set("code", s.newCode(q, u))
 	}
 	answer.Set("state", q.State)
 	back.RawQuery = answer.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound)
+	return back
 }
 
 func (s *Server) newCode(q authorizeRequest, u *user) string {

@@ -3,7 +3,6 @@ package slacksim
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -95,29 +94,33 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 
 // servePageChannel is what the page shows of a channel: its roots with their replies.
 func (s *Server) servePageChannel(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.world.channels[r.URL.Query().Get("id")]
-	u := s.world.users[r.URL.Query().Get("user")]
-	if c == nil || u == nil {
-		writeJSON(w, http.StatusNotFound, object{"error": "no such channel or user"})
-		return
-	}
-	const most = 100
-	v := viewer{teamID: u.TeamID, metadata: "full"}
-	var threads []object
+	s.writeLocked(w, func() (int, any) {
+		c := s.world.channels[r.URL.Query().Get("id")]
+		u := s.world.users[r.URL.Query().Get("user")]
+		if c == nil || u == nil {
+			return http.StatusNotFound, object{"error": "no such channel or user"}
+		}
+		return http.StatusOK, object{"threads": s.pageThreads(c, viewer{teamID: u.TeamID, metadata: "full"})}
+	})
+}
+
+// pageRoots is how many threads the page shows of a channel: the newest ones.
+const pageRoots = 100
+
+func (s *Server) pageThreads(c *channel, v viewer) []object {
+	threads := []object{}
 	roots := shown(c.log.top, s.now())
-	for _, m := range roots[max(0, len(roots)-most):] {
+	for _, m := range roots[max(0, len(roots)-pageRoots):] {
 		if m.isReply() {
 			continue
 		}
-		var replies []object
+		replies := []object{}
 		for _, reply := range shown(c.log.threads[m.TS], s.now()) {
 			replies = append(replies, s.render(c, reply, v))
 		}
 		threads = append(threads, object{"root": s.render(c, m, v), "replies": replies})
 	}
-	writeJSON(w, http.StatusOK, object{"threads": threads})
+	return threads
 }
 
 // serveAvatar paints a plain square whose colour comes from the id.
@@ -145,10 +148,4 @@ func (s *Server) serveAvatar(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "max-age=86400")
 	_, _ = w.Write(out.Bytes())
-}
-
-func decodeStrict(raw json.RawMessage, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	return dec.Decode(into)
 }

@@ -57,6 +57,7 @@ type Server struct {
 	now       func() time.Time
 	log       *slog.Logger
 	mux       *http.ServeMux
+	methods   map[string]method
 	deliverer *deliverer
 	faults    faultList
 	watchers  watcherList
@@ -96,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		now:      cfg.Now,
 		log:      cfg.Logger,
+		methods:  methodTable(),
 		done:     make(chan struct{}),
 		world:    w,
 		switches: cfg.Switches,

@@ -133,7 +133,7 @@ function draw(message) {
     ...(message.attachments ?? []).map((shown) => el("blockquote", { textContent: `${shown.title ?? ""} ${shown.text ?? ""}` })));
   if (message.reactions) content.append(el("div", { class: "reactions" }, ...message.reactions.map((r) => reactionButton(message, r))));
   const image = message.icons?.image_72 ?? `/avatar/${message.user ?? message.bot_id}.png`;
-  const node = el("article", { class: "message", tabIndex: 0 }, el("img", { src: image, alt: "" }), content);
+  const node = el("article", { class: "message", tabIndex: 0 }, el("img", { src: image, alt: "", onerror: (event) => { event.target.onerror = null; event.target.src = `/avatar/${message.user}.png`; } }), content);
   node.dataset.ts = message.ts;
   node.append(tools(message, mine, node));
   return node;
