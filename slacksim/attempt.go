@@ -70,3 +70,37 @@ func failureReason(err error) string {
 	}
 	return "connection_failed"
 }
+
+// verification is what Slack posts when a request URL is entered.
+type verification struct {
+	Token     string `json:"token"`
+	Challenge string `json:"challenge"`
+	Type      string `json:"type"`
+}
+
+// serveVerify is POST /control/verify: it asks the events URL for the challenge, as
+// Slack does when the URL is entered, and tells what came back.
+func (s *Server) serveVerify(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	app := *s.world.app
+	s.mu.Unlock()
+	challenge := newUUID()
+	body := encode(verification{app.VerificationToken, challenge, "url_verification"})
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, app.EventsURL, bytes.NewReader(body))
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, object{"error": err.Error()})
+		return
+	}
+	sign(req, app.SigningSecret, strconv.FormatInt(s.now().Unix(), 10), body)
+	resp, err := s.deliverer.client.Do(req)
+	if err != nil {
+		writeJSON(w, http.StatusOK, object{"verified": false, "error": failureReason(err)})
+		return
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	writeJSON(w, http.StatusOK, object{
+		"verified": err == nil && resp.StatusCode/100 == 2 && strings.Contains(string(answer), challenge),
+		"status":   resp.StatusCode, "body": string(answer),
+	})
+}

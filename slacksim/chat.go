@@ -237,7 +237,7 @@ func (c *call) store(ch *channel, m *message) {
 	ch.log.insert(m)
 	c.world.saveMessage(m)
 	c.emitMessage(ch, m, c.hide)
-	if c.switches.Unfurl && c.args.unlessFalse("unfurl_links") {
+	if c.switches.Unfurl && c.hide == 0 && c.args.unlessFalse("unfurl_links") {
 		c.unfurl(ch, m)
 	}
 }

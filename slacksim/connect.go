@@ -23,11 +23,11 @@ func (s *Server) controlUnshare(args controlArgs) (any, error) {
 		return nil, controlError("no such channel or team, or the team is its host")
 	}
 	c.TeamIDs = slices.DeleteFunc(slices.Clone(c.TeamIDs), func(id string) bool { return id == t.ID })
-	c.MemberIDs = slices.DeleteFunc(slices.Clone(c.MemberIDs), func(id string) bool { return s.world.users[id].TeamID == t.ID })
-	s.world.saveChannel(c)
 	s.emitConnect("channel_unshared", c, object{
 		"previously_connected_team_id": t.ID, "channel": c.ID, "is_ext_shared": c.isExtShared(),
 	})
+	c.MemberIDs = slices.DeleteFunc(slices.Clone(c.MemberIDs), func(id string) bool { return s.world.users[id].TeamID == t.ID })
+	s.world.saveChannel(c)
 	return channelView(c), nil
 }
 

@@ -33,6 +33,7 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	post("unfurl", (*Server).controlUnfurl)
 	post("reveal", (*Server).controlReveal)
 	post("act", (*Server).controlAct)
+	mux.HandleFunc("POST /control/verify", s.serveVerify)
 	mux.HandleFunc("POST /control/switches", s.serveSetSwitches)
 	mux.HandleFunc("GET /control/switches", s.serveSwitches)
 	mux.HandleFunc("POST /control/faults", s.serveAddFault)

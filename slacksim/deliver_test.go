@@ -1,6 +1,8 @@
 package slacksim
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -209,10 +211,25 @@ func TestRawEventIsDeliveredAsItIs(t *testing.T) {
 	t.Parallel()
 	s := start(t, Config{})
 	s.install("support")
-	s.post("/control/event", object{"channel": "support", "event": object{"type": "odd", "previous_message": []int{}}}, nil)
+	const odd = `{"type":"odd","z":"\ud800 \u0000 <","a":[],"n":1.50}`
+	s.post("/control/event", object{"channel": "support", "event": json.RawMessage(odd)}, nil)
 	got := s.event("odd", "")
 	verify(t, s, got)
-	if list, ok := got.env.Event["previous_message"].([]any); !ok || len(list) != 0 {
+	if !bytes.Contains(got.body, []byte(odd)) {
 		t.Errorf("delivered %s", got.body)
+	}
+}
+
+func TestVerifyAsksForTheChallenge(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{})
+	var told struct{ Verified bool }
+	if s.post("/control/verify", nil, &told); told.Verified {
+		t.Error("an empty answer verifies")
+	}
+	verify(t, s, <-s.app.got)
+	s.app.answerEcho()
+	if s.post("/control/verify", nil, &told); !told.Verified {
+		t.Error("the challenge doesn't verify")
 	}
 }

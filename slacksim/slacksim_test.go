@@ -80,6 +80,7 @@ func newReceiver(t *testing.T) *receiver {
 		answer := app.answer
 		app.mu.Unlock()
 		app.got <- one
+		r.Body = io.NopCloser(bytes.NewReader(one.body))
 		answer(w, r)
 	}))
 	t.Cleanup(app.server.Close)
@@ -90,6 +91,11 @@ func (app *receiver) answerWith(h http.HandlerFunc) {
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	app.answer = h
+}
+
+// answerEcho answers with what came, which holds the challenge of a verification.
+func (app *receiver) answerEcho() {
+	app.answerWith(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 }
 
 func start(t *testing.T, cfg Config) *sim {

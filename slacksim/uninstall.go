@@ -48,6 +48,9 @@ func (s *Server) uninstall(inst *installation) {
 	w := s.world
 	inst.Active = false
 	w.saveInstall(inst)
+	bot := w.users[inst.BotUserID]
+	bot.Deleted = true
+	w.saveUser(bot)
 	oauth := []string{}
 	for _, t := range w.tokens {
 		u := w.users[t.UserID]
