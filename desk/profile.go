@@ -245,3 +245,15 @@ func (d *Desk) FinishJob(ctx context.Context, c store.Claim, it store.Item) erro
 func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func sameTime(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
+
+// Meet keeps the name of a Slack person who was mentioned and may never have written. It makes nobody an end user.
+func (d *Desk) Meet(ctx context.Context, link *ochre.ChannelLink, inst *ochre.SlackInstallation, slackUserID string, p Profile) error {
+	return d.Store.Tx(ctx, link.TenantID, d.Now(), func(tx *store.Tx) error {
+		who := &ochre.SlackIdentity{
+			ID: ochre.NewIDAt(tx.Now()), SlackTeamID: p.SlackTeamID, SlackUserID: slackUserID, IsExternal: p.SlackTeamID != inst.SlackTeamID, IsBot: p.IsBot,
+			Name: p.Name, AvatarURL: optional(p.AvatarURL), Email: optional(p.Email), OrganizationID: link.OrganizationID, ProfileAt: ptr(tx.Now()), CreatedAt: tx.Now(),
+		}
+		_, err := tx.InsertIdentity(ctx, who)
+		return err
+	})
+}

@@ -20,6 +20,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/ochrehq/ochre"
+	"github.com/ochrehq/ochre/internal/fault"
 )
 
 // Options configures a Store. The zero value is fine.
@@ -144,6 +145,7 @@ func (s *Store) Tx(ctx context.Context, tenant ochre.ID, now time.Time, f func(t
 	if err != nil {
 		return err
 	}
+	fault.Hit(fault.BeforePublish)
 	if len(logged) > 0 {
 		s.committed(tenant, logged)
 	}
@@ -225,4 +227,13 @@ func one[T any](row *T, res *gorm.DB) (*T, error) {
 		return nil, ochre.ErrNotFound
 	}
 	return row, nil
+}
+
+// IsRefused tells whether the database is there and refuses the user, the password or the database's name.
+func IsRefused(err error) bool {
+	switch code := pgCode(err); code {
+	case "28P01", "28000", "3D000":
+		return true
+	}
+	return false
 }

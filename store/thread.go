@@ -198,3 +198,26 @@ func (q queries) IdentityAt(ctx context.Context, tenant, link ochre.ID, slackTS 
 		WHERE p.tenant_id = ? AND p.link_id = ? AND p.slack_ts = ?`, tenant, link, slackTS).Scan(&row).Error
 	return row.IdentityID, err
 }
+
+// Thread reads a thread.
+func (q queries) Thread(ctx context.Context, tenant, id ochre.ID) (*ochre.Thread, error) {
+	var t ochre.Thread
+	return one(&t, q.db.WithContext(ctx).Raw("SELECT * FROM threads WHERE tenant_id = ? AND id = ?", tenant, id).Scan(&t))
+}
+
+// SlackEvent reads the body of a stored event as it was signed, and the link it is for.
+func (q queries) SlackEvent(ctx context.Context, tenant, id ochre.ID) (link ochre.ID, body []byte, err error) {
+	var row struct {
+		LinkID ochre.ID
+		Body   []byte
+	}
+	_, err = one(&row, q.db.WithContext(ctx).Raw("SELECT link_id, body FROM slack_events WHERE tenant_id = ? AND id = ?", tenant, id).Scan(&row))
+	return row.LinkID, row.Body, err
+}
+
+// SlackChannelName gives the name of a Slack channel as any installation of the tenant sees it; "" where none does.
+func (q queries) SlackChannelName(ctx context.Context, tenant ochre.ID, slackChannelID string) (string, error) {
+	var name string
+	err := q.db.WithContext(ctx).Raw("SELECT name FROM slack_channels WHERE tenant_id = ? AND slack_channel_id = ? LIMIT 1", tenant, slackChannelID).Scan(&name).Error
+	return name, err
+}

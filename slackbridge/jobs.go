@@ -1,0 +1,249 @@
+package slackbridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ochrehq/ochre"
+	"github.com/ochrehq/ochre/desk"
+	"github.com/ochrehq/ochre/slackbridge/richtext"
+	"github.com/ochrehq/ochre/store"
+)
+
+// Tries of jobs, after which they become dead letters, and of a file that Slack goes on hiding.
+const (
+	jobTries  = 12
+	fileTries = 6
+)
+
+// Jobs does what events leave behind: nothing that an agent waits for waits for it.
+type Jobs struct {
+	Desk     *desk.Desk
+	Client   *Client
+	Channels *Channels
+	Log      *slog.Logger
+}
+
+// Runner gives the runner of the job queue.
+func (j *Jobs) Runner(st *store.Store, workers int) *store.Runner {
+	return &store.Runner{
+		Store: st, Queue: store.QueueJob, Workers: workers, Lease: 60 * time.Second, Poll: 300 * time.Millisecond, Now: j.Desk.Now, Handle: j.Handle, Log: j.Log,
+	}
+}
+
+// errLater puts a job off without a failure.
+var errLater = errors.New("not yet")
+
+// Handle does one job; see store.Runner.
+func (j *Jobs) Handle(ctx context.Context, c store.Claim, it store.Item) store.Verdict {
+	jctx, cancel := context.WithTimeout(ctx, 45*time.Second)
+	defer cancel()
+	err := j.do(jctx, c, it)
+	if err == nil {
+		return store.Verdict{}
+	}
+	switch out := OutcomeOf(err); {
+	case out.Kind == RateLimited:
+		return store.Verdict{Wait: true, RetryAfter: out.RetryAfter}
+	case out.Kind == Disconnected:
+		return store.Verdict{Wait: true, RetryAfter: time.Minute}
+	}
+	return store.Verdict{Err: err, RetryAfter: store.Backoff(it.Attempts), Dead: it.Attempts+1 >= jobTries && !store.IsUnavailable(err)}
+}
+
+func (j *Jobs) do(ctx context.Context, c store.Claim, it store.Item) error {
+	if it.Kind == store.ItemWorkspace {
+		return j.workspaceEvent(ctx, c, it)
+	}
+	var job desk.Job
+	if err := json.Unmarshal(it.Payload, &job); err != nil {
+		return fmt.Errorf("decode a job: %w", err)
+	}
+	r, err := receipt(ctx, j.Desk.Store, c, it, job.LinkID)
+	if err != nil && it.Kind != desk.JobPlace {
+		return err
+	}
+	switch it.Kind {
+	case desk.JobProfile:
+		err = j.profile(ctx, r, *job.IdentityID)
+	case desk.JobNames:
+		err = j.names(ctx, r, job)
+	case desk.JobFiles:
+		err = j.files(ctx, r, *job.MessageID)
+	case desk.JobRoot:
+		return j.root(ctx, r, *job.ThreadID)
+	case desk.JobPlace:
+		err = j.Desk.PlaceIdentity(ctx, c.TenantID, *job.IdentityID)
+	default:
+		err = fmt.Errorf("no such kind of job: %s", it.Kind)
+	}
+	if err != nil {
+		return err
+	}
+	return j.Desk.FinishJob(ctx, c, it)
+}
+
+func (j *Jobs) workspaceEvent(ctx context.Context, c store.Claim, it store.Item) error {
+	env, err := ParseEnvelope(it.Payload)
+	if err != nil {
+		return err
+	}
+	var raw struct {
+		Event json.RawMessage `json:"event"`
+	}
+	if err := json.Unmarshal(it.Payload, &raw); err != nil {
+		return fmt.Errorf("decode a workspace event: %w", err)
+	}
+	err = j.Channels.Handle(ctx, WorkspaceEvent{SlackTeamIDs: env.Teams(), AppID: env.APIAppID, At: time.Unix(env.EventTime, 0), Inner: raw.Event})
+	if err != nil {
+		return err
+	}
+	return j.Desk.FinishJob(ctx, c, it)
+}
+
+// profile looks up who an author is. That Slack does not know or show the person is an answer too.
+func (j *Jobs) profile(ctx context.Context, r desk.Receipt, identity ochre.ID) error {
+	known, err := j.Desk.Store.IdentitiesByID(ctx, r.Claim.TenantID, []ochre.ID{identity})
+	if err != nil || known[identity] == nil {
+		return err // it became one with another
+	}
+	p, err := j.user(ctx, r.Installation, known[identity].SlackUserID)
+	if err != nil {
+		return err
+	}
+	_, err = j.Desk.SaveProfile(ctx, r.Claim.TenantID, identity, r.Installation.SlackTeamID, *p)
+	return err
+}
+
+func (j *Jobs) user(ctx context.Context, inst *ochre.SlackInstallation, id string) (*desk.Profile, error) {
+	u, err := j.Client.User(ctx, inst, id)
+	if out := OutcomeOf(err); out.Kind == Permanent {
+		return &desk.Profile{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &desk.Profile{SlackTeamID: u.SlackTeamID, Name: u.Name, AvatarURL: u.AvatarURL, Email: u.Email, IsBot: u.IsBot}, nil
+}
+
+// names looks up people whom a message mentions, then renders the message anew.
+func (j *Jobs) names(ctx context.Context, r desk.Receipt, job desk.Job) error {
+	for _, id := range job.Users {
+		p, err := j.user(ctx, r.Installation, id)
+		if err != nil {
+			return err
+		}
+		if p.Name == "" || p.SlackTeamID == "" {
+			continue
+		}
+		if err := j.Desk.Meet(ctx, r.Link, r.Installation, id, *p); err != nil {
+			return err
+		}
+	}
+	m, err := j.Desk.Store.Message(ctx, r.Claim.TenantID, *job.MessageID)
+	if err != nil || m.Original == nil {
+		return err
+	}
+	var src struct {
+		Text                       string
+		Blocks, Attachments, Files json.RawMessage
+	}
+	if err := json.Unmarshal(m.Original, &src); err != nil {
+		return fmt.Errorf("decode a message's original: %w", err)
+	}
+	body := richtext.ToMarkdown(richtext.Source(src), storedNames{ctx, j.Desk.Store, r.Claim.TenantID})
+	return j.Desk.Rerender(ctx, m, body)
+}
+
+// files looks up the files of which an event told only the id, as those of Slack Connect channels do.
+func (j *Jobs) files(ctx context.Context, r desk.Receipt, message ochre.ID) error {
+	as, err := j.Desk.Store.Attachments(ctx, r.Claim.TenantID, message)
+	if err != nil {
+		return err
+	}
+	again := false
+	for i := range as {
+		a := &as[i]
+		if a.State != ochre.AttachmentPending {
+			continue
+		}
+		f, err := j.Client.File(ctx, r.Installation, a.SlackFileID)
+		if err != nil {
+			return err
+		}
+		if f.State == ochre.AttachmentPending {
+			if r.Item.Attempts+1 < fileTries {
+				again = true
+				continue
+			}
+			f.State = ochre.AttachmentDenied
+		}
+		a.State, a.Name, a.MimeType, a.SlackURL = f.State, text(f.Name), text(f.MimeType), text(f.URL)
+		if f.State == ochre.AttachmentAvailable {
+			a.Size = &f.Size
+		}
+		if err := j.Desk.SaveFile(ctx, message, a); err != nil {
+			return err
+		}
+	}
+	if again {
+		return errLater
+	}
+	return nil
+}
+
+func text(s string) *string {
+	if s = clean(s); s == "" {
+		return nil
+	}
+	return &s
+}
+
+// root fetches the message that a thread hangs on, if it has not come by itself, and applies it as an event.
+func (j *Jobs) root(ctx context.Context, r desk.Receipt, thread ochre.ID) error {
+	t, err := j.Desk.Store.Thread(ctx, r.Claim.TenantID, thread)
+	if err != nil {
+		return err
+	}
+	if t.RootKnown {
+		return j.Desk.FinishJob(ctx, r.Claim, r.Item)
+	}
+	raw, err := j.Client.ThreadRoot(ctx, r.Installation, r.Link.SlackChannelID, t.ThreadTS)
+	if out := OutcomeOf(err); out.Kind == Permanent {
+		return j.Desk.FinishJob(ctx, r.Claim, r.Item) // it is gone, or not ours to see
+	}
+	if err != nil {
+		return err
+	}
+	env, err := fetchedMessage(raw, r.Link.SlackChannelID)
+	if err != nil {
+		return err
+	}
+	_, err = translateAndReceive(ctx, j.Desk, r, env)
+	return err
+}
+
+// fetchedMessage makes an envelope of a message that was read from Slack, as if an event had brought it.
+func fetchedMessage(raw json.RawMessage, channel string) (*Envelope, error) {
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, fmt.Errorf("decode a fetched message: %w", err)
+	}
+	for key, value := range map[string]string{"type": "message", "channel": channel} {
+		b, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		fields[key] = b
+	}
+	body, err := json.Marshal(map[string]any{"type": "event_callback", "event": fields})
+	if err != nil {
+		return nil, fmt.Errorf("encode a fetched message: %w", err)
+	}
+	env, err := ParseEnvelope(body)
+	return &env, err
+}
