@@ -22,7 +22,7 @@ func (a arguments) bool(name string) bool {
 	return false
 }
 
-// unless is bool with a default of true.
+// unlessFalse is bool with a default of true.
 func (a arguments) unlessFalse(name string) bool {
 	_, given := a[name]
 	return !given || a.bool(name)

@@ -53,7 +53,7 @@ type reaction struct {
 func (m *message) key() string   { return m.Channel + "/" + m.TS }
 func (m *message) isReply() bool { return m.ThreadTS != "" && m.ThreadTS != m.TS }
 
-// byPerson tells a person's message from a bot's or the system's.
+// isBotPost tells a bot's message from a person's, which may name an app too.
 func (m *message) isBotPost(w *world) bool {
 	u := w.users[m.User]
 	return m.BotID != "" && (u == nil || u.IsBot)

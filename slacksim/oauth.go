@@ -40,7 +40,7 @@ func readAuthorize(r *http.Request) authorizeRequest {
 	}
 }
 
-// check returns where to go back to, or what is wrong with the link.
+// checkAuthorize returns where to go back to, or what is wrong with the link.
 func (s *Server) checkAuthorize(q authorizeRequest) (back *url.URL, problem string) {
 	app := s.world.app
 	if q.ClientID != app.ClientID {
