@@ -13,19 +13,22 @@ import (
 
 // Limits bounds what one GraphQL request may ask for. A zero means its default.
 type Limits struct {
-	Tokens     int // of the document; 4,000
-	Depth      int // of nested fields, with fragments spread; 20
-	Aliases    int // of an operation, with fragments spread; 100
-	Directives int // of an operation, with fragments spread; 100
-	Fields     int // of an operation, with fragments spread; 1,000
-	Cost       int // as the schema's complexity functions count it, page sizes included; 50,000
+	Tokens      int // of the document; 4,000
+	Depth       int // of nested fields and inline fragments; 25
+	Aliases     int // of an operation, with fragments spread; 100
+	Directives  int // of an operation, with fragments spread; 100
+	Fields      int // of an operation, with fragments spread; 1,000
+	Comparisons int // of fields with one response key, which validation makes; 250,000
+	Cost        int // as the schema's complexity functions count it, page sizes included; 50,000
 }
 
 func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&l.Tokens, 4000}, {&l.Depth, 20}, {&l.Aliases, 100}, {&l.Directives, 100}, {&l.Fields, 1000}, {&l.Cost, 50_000}} {
+	}{
+		{&l.Tokens, 4000}, {&l.Depth, 25}, {&l.Aliases, 100}, {&l.Directives, 100}, {&l.Fields, 1000}, {&l.Comparisons, 250_000}, {&l.Cost, 50_000},
+	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
