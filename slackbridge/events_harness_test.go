@@ -35,6 +35,7 @@ type door struct {
 	database string
 	now      time.Time
 	store    *store.Store
+	inbox    *slackbridge.Inbox
 	woken    func() []store.Queue
 	close    func() // ends all of it; at the end of the test at the latest
 
@@ -67,11 +68,11 @@ func openDoorOn(t testing.TB, databaseURL string) *door {
 	}
 	d.store = s
 	now := func() time.Time { return d.now }
-	inbox := slackbridge.NewInbox(slackbridge.InboxOptions{Store: s, Now: now, Count: d.count, Log: log})
+	d.inbox = slackbridge.NewInbox(slackbridge.InboxOptions{Store: s, Now: now, Count: d.count, Log: log})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- inbox.Run(ctx) }()
-	server := httptest.NewServer(slackbridge.NewEvents(slackbridge.EventsOptions{SigningSecret: signingSecret, Inbox: inbox, Now: now, Count: d.count, Log: log}))
+	go func() { ended <- d.inbox.Run(ctx) }()
+	server := httptest.NewServer(slackbridge.NewEvents(slackbridge.EventsOptions{SigningSecret: signingSecret, Inbox: d.inbox, Now: now, Count: d.count, Log: log}))
 	d.url = server.URL + "/slack/events"
 	d.close = sync.OnceFunc(func() {
 		server.Close()

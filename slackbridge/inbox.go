@@ -17,13 +17,14 @@ import (
 
 // The bounds of an Inbox. What comes above them is refused, and Slack sends it again.
 const (
-	inboxWriters  = 4        // batches at once: one that waits for a lock does not hold up the others
-	inboxBatch    = 128      // events in one transaction
-	inboxWaiting  = 1024     // events that wait for a batch
-	inboxBytes    = 64 << 20 // of bodies that wait or are being written
-	maxEventID    = 200      // bytes; Slack's have 13
-	trafficPeriod = time.Second
-	maxTraffic    = 10_000 // links whose traffic is kept for the next look
+	inboxWriters     = 4        // batches at once: one that waits for a lock does not hold up the others
+	inboxBatch       = 128      // events in one transaction
+	inboxWaiting     = 1024     // events that wait for a batch
+	inboxBytes       = 64 << 20 // of bodies that wait or are being written
+	maxEventID       = 200      // bytes; Slack's have 13
+	trafficPeriod    = time.Second
+	staleConnections = 2      // more tries of a batch for which the database wasn't there
+	maxTraffic       = 10_000 // links whose traffic is kept for the next look
 )
 
 // ErrInboxFull tells that more events wait than an Inbox keeps.
@@ -99,6 +100,9 @@ func (b *Inbox) Add(ctx context.Context, env *Envelope, body []byte) error {
 		return ErrInboxClosed
 	}
 }
+
+// Waiting is how many events wait for a transaction, for metrics.
+func (b *Inbox) Waiting() int { return len(b.waiting) }
 
 // inbound makes the row of an event.
 func (b *Inbox) inbound(env *Envelope, r route, body []byte) store.InboundEvent {
@@ -182,6 +186,12 @@ func (b *Inbox) commit(batch []*letter) {
 		return
 	}
 	err := b.store(ctx, batch)
+	for range staleConnections { // ones that a restart of the database has cut are noticed only when used; storing twice stores once
+		if ctx.Err() != nil || !store.IsUnavailable(err) {
+			break
+		}
+		err = b.store(ctx, batch)
+	}
 	if err == nil || ctx.Err() != nil || store.IsUnavailable(err) || len(batch) == 1 {
 		b.answer(batch, err)
 		return
