@@ -236,7 +236,7 @@ type Uninstalled struct {
 	AppID       string
 	Reason      string
 	BotUsers    []string  // whose tokens were revoked; nil: all are gone
-	At          time.Time // Slack's time of the event; zero: not known
+	At          time.Time // Slack's time of the event; zero or 1970: not known
 }
 
 // Uninstalled disconnects the installation that Slack told of. It does nothing for a workspace or an app that are not ours, for tokens of
@@ -253,7 +253,7 @@ func (d *Desk) Uninstalled(ctx context.Context, u Uninstalled) error {
 		if u.AppID != now.AppID || u.BotUsers != nil && !slices.Contains(u.BotUsers, now.BotUserID) {
 			return false
 		}
-		return u.At.IsZero() || !u.At.Before(now.InstalledAt.Truncate(time.Second)) // Slack's time has whole seconds
+		return u.At.Unix() <= 0 || !u.At.Before(now.InstalledAt.Truncate(time.Second)) // Slack's time has whole seconds
 	})
 }
 

@@ -95,8 +95,9 @@ type OAuthState struct {
 // InsertOAuthState stores a new state, and forgets up to 100 of any tenant that expired a day ago.
 func (tx *Tx) InsertOAuthState(ctx context.Context, o *OAuthState) error {
 	db := tx.db.WithContext(ctx)
-	err := db.Exec("INSERT INTO oauth_states (hash, tenant_id, agent_id, return_to, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-		o.Hash, tx.Tenant, o.AgentID, o.ReturnTo, o.CreatedAt, o.ExpiresAt).Error
+	// The hash not first: gorm takes bytes right after a parenthesis for a list.
+	err := db.Exec("INSERT INTO oauth_states (tenant_id, hash, agent_id, return_to, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+		tx.Tenant, o.Hash, o.AgentID, o.ReturnTo, o.CreatedAt, o.ExpiresAt).Error
 	if err != nil {
 		return fmt.Errorf("insert an oauth state: %w", err)
 	}
