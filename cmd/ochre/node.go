@@ -107,7 +107,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 	channels := slackbridge.NewChannels(client, n.store, n.desk, log)
 	count := newCounters(n.registry, n.store, log)
 
-	n.inbox = slackbridge.NewInbox(slackbridge.InboxOptions{Store: n.store, Now: time.Now, Wake: wake, Count: count.received, Log: log})
+	n.inbox = slackbridge.NewInbox(slackbridge.InboxOptions{Store: n.store, Now: time.Now, Count: count.received, Log: log})
 	ingest := &slackbridge.Ingest{Desk: n.desk, Log: log, Count: count.applied}
 	sender := &slackbridge.Sender{Desk: n.desk, Client: client, Pace: slackbridge.DefaultPace, Log: log, Count: count.outbound}
 	jobs := &slackbridge.Jobs{Desk: n.desk, Client: client, Channels: channels, Log: log}
