@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
@@ -91,6 +92,8 @@ type env struct {
 	tokenID ochre.ID
 	clock   *clock
 	log     *lockedBuffer
+
+	databaseURL string
 }
 
 // clock is the tests' time.
@@ -153,6 +156,7 @@ func setup(t *testing.T, options ...option) *env {
 	if s.databaseURL == "" {
 		s.databaseURL = testenv.SharedDatabase(t)
 	}
+	e.databaseURL = s.databaseURL
 	log := slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	e.store, err = store.Open(t.Context(), s.databaseURL, store.Options{MaxConns: 4})
@@ -289,4 +293,16 @@ func encode(t *testing.T, v any) string {
 	b, err := json.Marshal(v)
 	must(t, err)
 	return string(b)
+}
+
+type serverConfig = server.Config
+
+// exec runs SQL that no method of the store has.
+func exec(t *testing.T, e *env, sql string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), e.databaseURL)
+	must(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	_, err = conn.Exec(t.Context(), sql, args...)
+	must(t, err)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 
 	"github.com/ochrehq/ochre"
 	"github.com/ochrehq/ochre/store"
@@ -39,20 +38,19 @@ type sessions struct {
 }
 
 func newSessions(st *store.Store, now func() time.Time, secure bool) *sessions {
-	m := scs.New()
-	if memory, ok := m.Store.(*memstore.MemStore); ok {
-		memory.StopCleanup() // of the store that New begins with
+	// scs.New would start a goroutine for a store of its own, which nothing can end for sure.
+	m := &scs.SessionManager{
+		Store:            sessionStore{st, now},
+		Codec:            scs.GobCodec{},
+		HashTokenInStore: true,
+		IdleTimeout:      sessionIdle,
+		Lifetime:         sessionLife,
+		Cookie:           scs.SessionCookie{Name: "ochre_session", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Persist: true},
 	}
-	m.Store = sessionStore{st, now}
-	m.HashTokenInStore = true
-	m.IdleTimeout, m.Lifetime = sessionIdle, sessionLife
-	m.Cookie.Name = "ochre_session"
 	if secure {
 		m.Cookie.Name = "__Host-ochre_session" // browsers take it over https only, and from this host only
 		m.Cookie.Secure = true
 	}
-	m.Cookie.HttpOnly = true
-	m.Cookie.SameSite = http.SameSiteLaxMode
 	return &sessions{m, st, now}
 }
 
