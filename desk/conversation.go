@@ -21,7 +21,7 @@ func (d *Desk) AssignConversation(ctx context.Context, p ochre.Principal, conver
 		c, err = changeConversation(ctx, tx, p, conversation, func(c *ochre.Conversation) (*ochre.Activity, error) {
 			from := c.AssigneeID
 			if same(from, to) {
-				return nil, nil //nolint:nilnil // nothing happened
+				return nil, nil // nothing happened
 			}
 			c.AssigneeID = to
 			kind := ochre.ActivityAssigned
@@ -37,7 +37,7 @@ func (d *Desk) AssignConversation(ctx context.Context, p ochre.Principal, conver
 
 func assigneeOf(ctx context.Context, tx *store.Tx, assignee *string) (*ochre.ID, error) {
 	if assignee == nil {
-		return nil, nil //nolint:nilnil // nobody
+		return nil, nil // nobody
 	}
 	id, err := ochre.ParseID(ochre.KindAgent, *assignee)
 	if err != nil {
@@ -61,7 +61,7 @@ func (d *Desk) CloseConversation(ctx context.Context, p ochre.Principal, convers
 	err = d.Store.Tx(ctx, p.TenantID, d.Now(), func(tx *store.Tx) error {
 		c, err = changeConversation(ctx, tx, p, conversation, func(c *ochre.Conversation) (*ochre.Activity, error) {
 			if c.Status == ochre.StatusClosed {
-				return nil, nil //nolint:nilnil // nothing happened
+				return nil, nil // nothing happened
 			}
 			return setStatus(ctx, tx, c, ochre.ActivityClosed, ochre.StatusClosed)
 		})
@@ -75,7 +75,7 @@ func (d *Desk) ReopenConversation(ctx context.Context, p ochre.Principal, conver
 	err = d.Store.Tx(ctx, p.TenantID, d.Now(), func(tx *store.Tx) error {
 		c, err = changeConversation(ctx, tx, p, conversation, func(c *ochre.Conversation) (*ochre.Activity, error) {
 			if c.Status == ochre.StatusOpen {
-				return nil, nil //nolint:nilnil // nothing happened
+				return nil, nil // nothing happened
 			}
 			return setStatus(ctx, tx, c, ochre.ActivityReopened, ochre.StatusOpen)
 		})
@@ -96,7 +96,7 @@ func (d *Desk) SnoozeConversation(ctx context.Context, p ochre.Principal, conver
 		}
 		c, err = changeConversation(ctx, tx, p, conversation, func(c *ochre.Conversation) (*ochre.Activity, error) {
 			if c.Status == ochre.StatusSnoozed && c.SnoozedUntil.Equal(until) {
-				return nil, nil //nolint:nilnil // nothing happened
+				return nil, nil // nothing happened
 			}
 			c.SnoozedUntil = &until
 			a, err := setStatus(ctx, tx, c, ochre.ActivitySnoozed, ochre.StatusSnoozed)
@@ -116,7 +116,7 @@ func (d *Desk) SetConversationPriority(ctx context.Context, p ochre.Principal, c
 		c, err = changeConversation(ctx, tx, p, conversation, func(c *ochre.Conversation) (*ochre.Activity, error) {
 			from := c.Priority
 			if from == priority {
-				return nil, nil //nolint:nilnil // nothing happened
+				return nil, nil // nothing happened
 			}
 			c.Priority = priority
 			return &ochre.Activity{Kind: ochre.ActivityPriorityChanged, From: ptr(string(from)), To: ptr(string(priority))}, nil

@@ -93,7 +93,7 @@ func upsertEndUser(ctx context.Context, tx *store.Tx, in EndUserInput) (*ochre.E
 
 func organizationOf(ctx context.Context, tx *store.Tx, organization *string) (*ochre.ID, error) {
 	if organization == nil {
-		return nil, nil //nolint:nilnil // not given
+		return nil, nil // not given
 	}
 	id, err := ochre.ParseID(ochre.KindOrganization, *organization)
 	if err != nil {

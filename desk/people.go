@@ -250,7 +250,7 @@ var domainForm = regexp.MustCompile(`^([\p{L}\p{N}]([\p{L}\p{N}-]{0,61}[\p{L}\p{
 
 func checkDomain(domain *string) (*string, error) {
 	if domain == nil {
-		return nil, nil //nolint:nilnil // not given
+		return nil, nil // not given
 	}
 	d := strings.ToLower(strings.TrimSpace(*domain))
 	if len(d) > 253 || !domainForm.MatchString(d) {

@@ -28,7 +28,7 @@ func result[T any](v *T, err error) (*T, []model.UserError, error) {
 // orNone makes null of what does not exist.
 func orNone[T any](v *T, err error) (*T, error) {
 	if errors.Is(err, ochre.ErrNotFound) {
-		return nil, nil //nolint:nilnil // null in GraphQL
+		return nil, nil // null in GraphQL
 	}
 	return v, err
 }
@@ -45,7 +45,7 @@ func orNil[I, T any](v *T, err error) (I, error) {
 // known reads the id of something that an argument names; nil for nil. NOT_FOUND where the tenant has nothing of this kind with this id.
 func (r *Resolver) known(ctx context.Context, kind ochre.Kind, id *string) (*ochre.ID, error) {
 	if id == nil {
-		return nil, nil //nolint:nilnil // the argument was not given
+		return nil, nil // the argument was not given
 	}
 	notFound := ochre.Errorf(ochre.CodeNotFound, "Nothing with this id exists.")
 	parsed, err := ochre.ParseID(kind, *id)
@@ -104,7 +104,7 @@ func (r *Resolver) author(ctx context.Context, m *ochre.Message) (ochre.MessageA
 	case ochre.AuthorAutomation:
 		return system, nil
 	case ochre.AuthorUnknown:
-		return nil, nil //nolint:nilnil // null in GraphQL
+		return nil, nil // null in GraphQL
 	}
 	if m.AuthorKind == ochre.AuthorAgent && m.AgentID != nil {
 		return orNil[ochre.MessageAuthor](load(ctx, l.agents, m.AgentID))
@@ -129,7 +129,7 @@ func permalink(p *store.SlackPlace, err error) (*string, error) {
 	}
 	url := p.Permalink()
 	if url == "" {
-		return nil, nil //nolint:nilnil // null in GraphQL
+		return nil, nil // null in GraphQL
 	}
 	return &url, nil
 }

@@ -78,7 +78,7 @@ func newLoader[K comparable, V any](tenant ochre.ID, read func(context.Context, 
 // load reads what a reference points to; nil where there is none.
 func load[V any](ctx context.Context, l loader[ochre.ID, *V], id *ochre.ID) (*V, error) {
 	if id == nil {
-		return nil, nil //nolint:nilnil // null in GraphQL
+		return nil, nil // null in GraphQL
 	}
 	return l.Load(ctx, *id)
 }

@@ -246,7 +246,7 @@ func (r *queryResolver) Conversation(ctx context.Context, by model.ConversationB
 	case by.ID != nil:
 		id, err := ochre.ParseID(ochre.KindConversation, *by.ID)
 		if err != nil {
-			return nil, nil //nolint:nilerr // a text that is no id names nothing
+			return nil, nil // a text that is no id names nothing
 		}
 		return orNone(r.Store.Conversation(ctx, tenant, id))
 	}

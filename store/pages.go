@@ -155,7 +155,7 @@ func (o order[T]) cursor(tenant ochre.ID, p position) string {
 
 func (o order[T]) read(tenant ochre.ID, cursor *string) (*position, error) {
 	if cursor == nil {
-		return nil, nil //nolint:nilnil // no cursor, no position
+		return nil, nil // no cursor, no position
 	}
 	invalid := ochre.Errorf(ochre.CodeInvalidCursor, "This page cursor is not one of this list's: use the cursor of an edge, or pageInfo.")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
