@@ -11,6 +11,7 @@ import (
 type escapes struct {
 	star, underscore, tilde, tick bool
 	strikes                       bool // some of the text is struck out
+	tags                          bool // a > somewhere could end an HTML tag or an autolink
 	label                         bool // brackets too: inside the text of a link
 }
 
@@ -50,11 +51,12 @@ func needTickEscapes(lines [][]span) bool {
 // findEscapes looks for markers in the text that would pair up, with each other or with those of the styles.
 func findEscapes(lines [][]piece, ticks bool) escapes {
 	var opened, paired [3]bool
-	strikes := false
+	strikes, tags := false, false
 	chars := [3]rune{'*', '_', '~'}
 	for _, pieces := range lines {
 		for i, p := range pieces {
 			paired[0] = paired[0] || p.style&(bold|italic) != 0
+			tags = tags || strings.Contains(p.text, ">")
 			strikes = strikes || p.style&strike != 0
 			paired[2] = paired[2] || strikes
 			if p.atom {
@@ -74,7 +76,7 @@ func findEscapes(lines [][]piece, ticks bool) escapes {
 			}
 		}
 	}
-	return escapes{star: paired[0], underscore: paired[1], tilde: paired[2], tick: ticks, strikes: strikes}
+	return escapes{star: paired[0], underscore: paired[1], tilde: paired[2], tick: ticks, strikes: strikes, tags: tags}
 }
 
 // runEnd is where the run of equal bytes that begins at i ends.
@@ -176,7 +178,7 @@ func (w *inlineWriter) special(text string, at, i int) bool {
 	case '!': // before a link it would make an image
 		return at+1 == len(text) && w.follows(i, "[") && w.pieces[i+1].atom
 	case '<':
-		return beginsTag(text[at+1:])
+		return w.tags && beginsTag(text[at+1:])
 	case '&':
 		return referenceLen(text[at:]) > 0
 	case '#': // at its end a heading may have any number of them
@@ -190,18 +192,10 @@ func (w *inlineWriter) follows(i int, prefix string) bool {
 	return i+1 < len(w.pieces) && strings.HasPrefix(w.pieces[i+1].text, prefix)
 }
 
-// beginsTag tells whether a < before rest begins HTML or an autolink.
-func beginsTag(rest string) bool {
-	if rest == "" {
-		return false
-	}
-	c := rest[0]
-	if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '/' || c == '!' || c == '?' {
-		return true
-	}
-	end := strings.IndexAny(rest, "<> ")
-	return end > 0 && rest[end] == '>' && strings.Contains(rest[:end], "@")
-}
+var tagStart = regexp.MustCompile(`^(?:[/!?]|[A-Za-z][A-Za-z0-9-]*(?:[\s/>:+.@_]|$)|[^\s<>]*@[^\s<>]*>)`)
+
+// beginsTag tells whether a < before rest could begin HTML or an autolink.
+func beginsTag(rest string) bool { return tagStart.MatchString(rest) }
 
 var (
 	thematicBreak  = regexp.MustCompile(`^(?:(?:-[ \t]*){3,}|(?:_[ \t]*){3,}|(?:\*[ \t]*){3,})$`)
@@ -223,7 +217,7 @@ func (w *inlineWriter) structure(text string) int {
 	switch {
 	case w.mode == labelText:
 		return -1
-	case text[0] == '>', strings.HasPrefix(text, "```"), strings.HasPrefix(text, "~~~"):
+	case text[0] == '>', text[0] == '<' && beginsTag(text[1:]), strings.HasPrefix(text, "```"), strings.HasPrefix(text, "~~~"):
 		return 0
 	case blockMarker.MatchString(text):
 		if c := text[0]; c >= '0' && c <= '9' {

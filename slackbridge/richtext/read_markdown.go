@@ -108,12 +108,14 @@ func (m *markdownReader) list(l *ast.List, quote int) {
 		item := block{kind: listItem, ordered: l.IsOrdered(), number: number, indent: min(m.indent, maxIndent), quote: quote}
 		number++
 		child := it.FirstChild()
+		in := inlineReader{src: m.src}
 		for n := 0; child != nil && isText(child); child, n = child.NextSibling(), n+1 {
 			if n > 0 {
-				item.spans = append(item.spans, span{text: "\n\n"})
+				in.add("\n\n", span{})
 			}
-			item.spans = append(item.spans, m.inlines(child)...)
+			in.children(child, span{})
 		}
+		item.spans = in.done()
 		m.add(item)
 		m.indent++
 		for ; child != nil; child = child.NextSibling() {

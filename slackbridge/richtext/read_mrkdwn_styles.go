@@ -14,7 +14,7 @@ func (r *reader) mrkdwnInline(text string) []span {
 			spans = append(spans, span{text: "\n"})
 		}
 		p := styleParser{lexed: l, line: l.codeSpans(line)}
-		p.findClosers()
+		p.findMarkers()
 		p.parse(0, len(p.line), 0)
 		p.flush(0)
 		spans = append(spans, p.spans...)
@@ -93,35 +93,35 @@ var markers = []struct {
 	style style
 }{{'*', bold}, {'_', italic}, {'~', strike}}
 
-// styleParser finds the styled parts of one line. Reading goes from left to right only, so the places where styles can
-// end are found beforehand and used up in order: the time is linear.
+// styleParser finds the styled parts of one line. A style ends at the next marker of its kind or not at all, so the
+// time is linear.
 type styleParser struct {
 	*lexed
-	line    []rune
-	closers [3][]int // per marker: where it can close, not yet passed
-	spans   []span
-	text    strings.Builder
+	line  []rune
+	next  [3][]int // per marker: where it stands, as far as not yet passed
+	spans []span
+	text  strings.Builder
 }
 
-func (p *styleParser) findClosers() {
+func (p *styleParser) findMarkers() {
 	for i, c := range p.line {
 		for m := range markers {
-			if c == markers[m].char && closes(p.line, i) {
-				p.closers[m] = append(p.closers[m], i)
+			if c == markers[m].char {
+				p.next[m] = append(p.next[m], i)
 			}
 		}
 	}
 }
 
-// closer is the first place after i where marker m can close.
+// closer is where the style ends that marker m opens at i; the end of the line if it doesn't.
 func (p *styleParser) closer(m, i int) int {
-	for len(p.closers[m]) > 0 && p.closers[m][0] <= i {
-		p.closers[m] = p.closers[m][1:]
+	for len(p.next[m]) > 0 && p.next[m][0] <= i {
+		p.next[m] = p.next[m][1:]
 	}
-	if len(p.closers[m]) == 0 {
+	if len(p.next[m]) == 0 || !closes(p.line, p.next[m][0]) {
 		return len(p.line)
 	}
-	return p.closers[m][0]
+	return p.next[m][0]
 }
 
 func (p *styleParser) parse(from, to int, st style) {
@@ -149,7 +149,7 @@ func (p *styleParser) parse(from, to int, st style) {
 func (p *styleParser) styled(i int, st style) (marker, end int) {
 	for m := range markers {
 		if p.line[i] == markers[m].char && st&markers[m].style == 0 && opens(p.line, i) {
-			return m, p.closer(m, i+1)
+			return m, p.closer(m, i)
 		}
 	}
 	return 0, len(p.line)

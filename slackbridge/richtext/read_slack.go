@@ -121,9 +121,9 @@ func (r *reader) inlineElement(e element) span {
 	case "channel":
 		return r.channel(e.ChannelID, "")
 	case "team":
-		return span{text: "@" + firstOf(e.Name, e.rest().TeamID)}
+		return span{text: named("@", e.Name, e.rest().TeamID)}
 	case "broadcast":
-		return span{text: "@" + e.rest().Range}
+		return span{text: named("@", e.rest().Range)}
 	case "date":
 		d := e.rest()
 		return span{text: firstOf(d.Fallback, date(int64(d.Timestamp), d.Format)), url: e.URL}
@@ -140,7 +140,7 @@ func (r *reader) user(id, label string) span {
 	if r.names != nil {
 		name = r.names.User(id)
 	}
-	return span{text: "@" + strings.TrimPrefix(oneLine(firstOf(name, label, id)), "@"), user: id}
+	return span{text: named("@", name, label, id), user: id}
 }
 
 func (r *reader) usergroup(id, label string) span {
@@ -148,7 +148,7 @@ func (r *reader) usergroup(id, label string) span {
 	if r.names != nil {
 		name = r.names.Usergroup(id)
 	}
-	return span{text: "@" + strings.TrimPrefix(oneLine(firstOf(name, label, id)), "@")}
+	return span{text: named("@", name, label, id)}
 }
 
 func (r *reader) channel(id, label string) span {
@@ -156,7 +156,16 @@ func (r *reader) channel(id, label string) span {
 	if r.names != nil {
 		name = r.names.Channel(id)
 	}
-	return span{text: "#" + strings.TrimPrefix(oneLine(firstOf(name, label, id)), "#")}
+	return span{text: named("#", name, label, id)}
+}
+
+// named is the first name that says anything, behind its sign.
+func named(sign string, names ...string) string {
+	name := strings.TrimPrefix(oneLine(firstOf(names...)), sign)
+	if name == "" {
+		return ""
+	}
+	return sign + name
 }
 
 // emoji shows a standard emoji as its characters and a custom one as :name:. unicode is code points in hex joined by

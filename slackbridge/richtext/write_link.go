@@ -43,7 +43,7 @@ func (l *layouter) link(line []span, from, to int) []piece {
 		return l.text(withURLs(line[from:to]), shared, false)
 	}
 	var link string
-	address := to-from == 1 && line[from].style&code == 0 && shows(core, url)
+	address := to-from == 1 && !hasReference(core) && line[from].style&code == 0 && shows(core, url)
 	switch {
 	case address && shared == 0 && l.brackets == 0 && bare(core) && apart(line, from, to):
 		link = core
@@ -99,11 +99,21 @@ func bare(address string) bool {
 	if bareEmail.MatchString(address) {
 		return true
 	}
-	if !bareURL.MatchString(address) || strings.Count(address, "(") != strings.Count(address, ")") {
+	if hasReference(address) || !bareURL.MatchString(address) || strings.Count(address, "(") != strings.Count(address, ")") {
 		return false
 	}
 	last := address[len(address)-1]
 	return last == '/' || last == '=' || last == '#' || last == '-' || last == ')' || letter(rune(last))
+}
+
+// hasReference tells whether text holds what Markdown takes for a character, as &copy; is.
+func hasReference(text string) bool {
+	for i := range len(text) {
+		if text[i] == '&' && referenceLen(text[i:]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // apart tells whether line[from:to] stands so that a bare address in it ends where it should.

@@ -18,15 +18,17 @@ type markdownWriter struct {
 	sb     strings.Builder
 	levels []listLevel // open lists, outermost first
 	quote  int         // of the block before
+	empty  bool        // the list item before says nothing
 }
 
 // listLevel is an open list.
 type listLevel struct {
-	indent    int    // Slack's
-	column    int    // where the marker stands
-	content   int    // where the content of its items stands
-	ordered   bool   //
-	number    int    // of the last item
+	indent    int // Slack's
+	column    int // where the marker stands
+	content   int // where the content of its items stands
+	ordered   bool
+	number    int // of the last item
+	bullet    string
 	delimiter string // behind a number: another one begins another list
 }
 
@@ -36,19 +38,19 @@ func (w *markdownWriter) block(b *block) {
 		w.item(b)
 	case preformatted:
 		w.separate(b.quote)
-		w.lines(b.quote, "", fenced(b.text(), b.lang))
+		w.lines(b.quote, fenced(b.text(), b.lang))
 	case rule:
 		w.separate(b.quote)
-		w.lines(b.quote, "", []string{"---"})
+		w.lines(b.quote, []string{"---"})
 	case heading:
 		if text := strings.Join(inlineMarkdown(b.spans, titleText), " "); text != "" {
 			w.separate(b.quote)
-			w.lines(b.quote, "", []string{strings.Repeat("#", min(max(b.level, 1), 6)) + " " + text})
+			w.lines(b.quote, []string{strings.Repeat("#", min(max(b.level, 1), 6)) + " " + text})
 		}
 	default:
 		if lines := hardBreaks(inlineMarkdown(b.spans, bodyText)); len(lines) > 0 {
 			w.separate(b.quote)
-			w.lines(b.quote, "", lines)
+			w.lines(b.quote, lines)
 		}
 	}
 }
@@ -72,59 +74,71 @@ func (w *markdownWriter) blankLine(quote int) {
 	w.quote = quote
 }
 
-// lines writes lines behind what quotes and lists put before them.
-func (w *markdownWriter) lines(quote int, indent string, lines []string) {
+// lines writes lines of a block that isn't in a list.
+func (w *markdownWriter) lines(quote int, lines []string) {
 	for i, line := range lines {
 		if i > 0 {
 			w.sb.WriteByte('\n')
 		}
-		switch {
-		case quote > 0 && line == "":
-			w.sb.WriteByte('>')
-		case quote > 0:
-			w.sb.WriteString("> ")
-		}
-		if i > 0 && line != "" {
-			w.sb.WriteString(indent)
-		}
-		w.sb.WriteString(line)
+		w.line(quote, "", line)
 	}
 }
 
+// line writes a line behind what quotes and lists put before it.
+func (w *markdownWriter) line(quote int, indent, line string) {
+	if line != "" {
+		line = indent + line
+	}
+	switch {
+	case quote > 0 && line == "":
+		w.sb.WriteByte('>')
+	case quote > 0:
+		w.sb.WriteString("> ")
+	}
+	w.sb.WriteString(line)
+}
+
 // item writes a list item. Items follow each other without blank lines, except where Markdown would take the first item
-// of a list for the text of the line before: if it is empty or its number isn't 1.
+// of a list for the text of the line before: if it is empty or its number isn't 1. An item that holds nothing but
+// another list begins that in its own line.
 func (w *markdownWriter) item(b *block) {
 	lines := hardBreaks(inlineMarkdown(b.spans, itemText))
 	inList := len(w.levels) > 0 && w.quote == b.quote
 	if !inList {
 		w.separate(b.quote)
 	}
+	depth := len(w.levels)
 	level, begins := w.level(b)
-	marker := "-"
-	if b.ordered {
-		marker = strconv.Itoa(b.number) + level.delimiter
+	sameLine := inList && w.empty && len(w.levels) > depth
+	if sameLine && depth > 0 && w.levels[depth-1].bullet == "-" { // "- - -" would be a thematic break
+		level.bullet = "*"
 	}
-	level.content = level.column + len(marker) + 1
-	if inList {
-		if begins && (len(lines) == 0 || b.ordered && b.number != 1) {
-			w.blankLine(b.quote)
-		} else {
+	first := level.bullet
+	if b.ordered {
+		first = strconv.Itoa(b.number) + level.delimiter
+	}
+	level.content = level.column + len(first) + 1
+	w.empty = len(lines) == 0
+	if !w.empty {
+		first += " " + lines[0]
+		lines = lines[1:]
+	}
+	switch {
+	case sameLine:
+		w.sb.WriteString(" " + first)
+	case inList && begins && (w.empty || b.ordered && b.number != 1):
+		w.blankLine(b.quote)
+		w.line(b.quote, strings.Repeat(" ", level.column), first)
+	default:
+		if inList {
 			w.sb.WriteByte('\n')
 		}
+		w.line(b.quote, strings.Repeat(" ", level.column), first)
 	}
-	if len(lines) == 0 {
-		lines = []string{""}
+	for _, line := range lines {
+		w.sb.WriteByte('\n')
+		w.line(b.quote, strings.Repeat(" ", level.content), line)
 	}
-	lines[0] = strings.TrimRight(strings.Repeat(" ", level.column)+marker+" "+lines[0], " ") + trailing(lines[0])
-	w.lines(b.quote, strings.Repeat(" ", level.content), lines)
-}
-
-// trailing is the hard break at the end of line, if it has one.
-func trailing(line string) string {
-	if strings.HasSuffix(line, hardBreak) {
-		return hardBreak
-	}
-	return ""
 }
 
 // level makes the list that b belongs to the innermost open one, and tells whether b begins it.
@@ -133,7 +147,7 @@ func (w *markdownWriter) level(b *block) (level *listLevel, begins bool) {
 		w.levels = w.levels[:len(w.levels)-1]
 	}
 	n := len(w.levels)
-	next := listLevel{indent: b.indent, ordered: b.ordered, number: b.number, delimiter: "."}
+	next := listLevel{indent: b.indent, ordered: b.ordered, number: b.number, bullet: "-", delimiter: "."}
 	if n == 0 || w.levels[n-1].indent < b.indent {
 		if n > 0 {
 			next.column = w.levels[n-1].content

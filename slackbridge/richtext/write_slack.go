@@ -212,9 +212,15 @@ func withURLs(spans []span) string {
 	for i, s := range spans {
 		sb.WriteString(s.text)
 		lastOfLink := i+1 == len(spans) || spans[i+1].url != s.url
-		if s.url != "" && lastOfLink && !strings.HasSuffix(s.url, strings.TrimPrefix(s.text, "www.")) {
+		if s.url != "" && lastOfLink && !saysAddress(s.text, s.url) {
 			sb.WriteString(" (" + s.url + ")")
 		}
 	}
 	return sb.String()
+}
+
+// saysAddress tells whether text is the address itself, perhaps without its scheme.
+func saysAddress(text, url string) bool {
+	before, ok := strings.CutSuffix(strings.TrimSuffix(url, "/"), strings.TrimSuffix(text, "/"))
+	return ok && (before == "" || before == "http://" || before == "https://" || before == "mailto:" || before == "tel:")
 }
