@@ -36,6 +36,7 @@ type door struct {
 	now      time.Time
 	store    *store.Store
 	inbox    *slackbridge.Inbox
+	log      *slog.Logger
 	woken    func() []store.Queue
 	close    func() // ends all of it; at the end of the test at the latest
 
@@ -51,7 +52,7 @@ func openDoor(t testing.TB) *door {
 func openDoorOn(t testing.TB, databaseURL string) *door {
 	t.Helper()
 	d := &door{t: t, database: databaseURL, counts: map[string]int{}, now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	d.log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	var woken []store.Queue
 	d.woken = func() []store.Queue {
 		d.mu.Lock()
@@ -67,12 +68,11 @@ func openDoorOn(t testing.TB, databaseURL string) *door {
 		t.Fatal(err)
 	}
 	d.store = s
-	now := func() time.Time { return d.now }
-	d.inbox = slackbridge.NewInbox(slackbridge.InboxOptions{Store: s, Now: now, Count: d.count, Log: log})
+	d.inbox = slackbridge.NewInbox(slackbridge.InboxOptions{Store: s, Now: d.clock, Count: d.count, Log: d.log})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.inbox.Run(ctx) }()
-	server := httptest.NewServer(slackbridge.NewEvents(slackbridge.EventsOptions{SigningSecret: signingSecret, Inbox: d.inbox, Now: now, Count: d.count, Log: log}))
+	server := httptest.NewServer(slackbridge.NewEvents(slackbridge.EventsOptions{SigningSecret: signingSecret, Inbox: d.inbox, Now: d.clock, Count: d.count, Log: d.log}))
 	d.url = server.URL + "/slack/events"
 	d.close = sync.OnceFunc(func() {
 		server.Close()
@@ -85,6 +85,8 @@ func openDoorOn(t testing.TB, databaseURL string) *door {
 	t.Cleanup(d.close)
 	return d
 }
+
+func (d *door) clock() time.Time { return d.now }
 
 func (d *door) count(outcome string) {
 	d.mu.Lock()
