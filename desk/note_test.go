@@ -9,6 +9,7 @@ import (
 	"github.com/ochrehq/ochre"
 	"github.com/ochrehq/ochre/desk"
 	"github.com/ochrehq/ochre/internal/fixture"
+	"github.com/ochrehq/ochre/internal/testenv"
 	"github.com/ochrehq/ochre/store"
 )
 
@@ -159,18 +160,26 @@ func TestIdempotency(t *testing.T) {
 
 func TestTrimKeys(t *testing.T) {
 	t.Parallel()
-	o := open(t)
+	o := newOffice(t, testenv.Database(t)) // its own, since keys of all tenants are trimmed
 	ctx, p := t.Context(), o.By(o.Agent)
 	c := o.Conversation(fixture.Noon)
-	in := desk.AddNoteInput{ConversationID: global(c), Body: "once", IdempotencyKey: ptr("k")}
-	first, _, err := o.desk.AddNote(ctx, p, in)
-	if err != nil {
-		t.Fatal(err)
+	add := func() ochre.ID {
+		n, _, err := o.desk.AddNote(ctx, p, desk.AddNoteInput{ConversationID: global(c), Body: "once", IdempotencyKey: ptr("k")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.ID
 	}
-	if _, err := o.Store.TrimKeys(ctx, fixture.Noon, 10_000); err != nil { // others' of the same age stay too
-		t.Fatal(err)
-	}
-	if again, _, err := o.desk.AddNote(ctx, p, in); err != nil || again.ID != first.ID {
-		t.Errorf("a young key was trimmed: %v, %v", again, err)
+	first := add()
+	for _, step := range []struct {
+		before time.Time
+		gone   int64
+	}{{o.now(), 0}, {o.now().Add(time.Microsecond), 1}} {
+		if gone, err := o.Store.TrimKeys(ctx, step.before, 10); err != nil || gone != step.gone {
+			t.Errorf("trimmed %d, %v, want %d", gone, err, step.gone)
+		}
+		if again := add(); (again == first) != (step.gone == 0) {
+			t.Errorf("after %d keys went: note %s, the first was %s", step.gone, again, first)
+		}
 	}
 }
