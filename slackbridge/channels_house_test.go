@@ -103,6 +103,7 @@ func newHouse(t *testing.T) *house {
 	h.oauth = NewOAuth(h.desk, h.client, OAuthOptions{ClientID: h.world.App.ClientID, ClientSecret: h.world.App.ClientSecret, Log: log})
 	h.gateway.Start()
 	t.Cleanup(func() {
+		h.idle()
 		if err := sim.Close(context.Background()); err != nil {
 			t.Errorf("close the simulator: %v", err)
 		}
@@ -158,7 +159,7 @@ func (h *house) take(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for range 2 { // whatever comes twice changes nothing the second time
-		if err := h.channels.Handle(r.Context(), event); err != nil && OutcomeOf(err).Kind != Disconnected {
+		if err := h.channels.Handle(context.WithoutCancel(r.Context()), event); err != nil && OutcomeOf(err).Kind != Disconnected {
 			h.t.Errorf("handle %s: %v", event.Inner, err)
 		}
 	}
@@ -190,6 +191,12 @@ func (h *house) control(what string, args any) {
 	if resp.StatusCode != http.StatusOK || bytes.Contains(answer, []byte(`"ok":false`)) {
 		h.t.Fatalf("control %s %s: %s", what, body, answer)
 	}
+	h.idle()
+}
+
+// idle waits until no event is on its way.
+func (h *house) idle() {
+	h.t.Helper()
 	h.get(h.sim.URL+"/control/idle?wait=20s", nil)
 }
 
@@ -311,7 +318,7 @@ func (c *tenant) install(user string) *ochre.SlackInstallation {
 	if end.status != http.StatusOK || end.url.Path != "/settings" {
 		c.t.Fatalf("the walk ended at %d %s: %s", end.status, end.url, end.text)
 	}
-	c.get(c.sim.URL+"/control/idle?wait=20s", nil)
+	c.idle()
 	all, err := c.store.Installations(c.t.Context(), c.p.TenantID)
 	c.must(err)
 	if len(all) == 0 {
