@@ -188,5 +188,5 @@ func insertAgent(ctx context.Context, tx *store.Tx, a *ochre.Agent) error {
 	if err != nil {
 		return fmt.Errorf("insert an agent: %w", err)
 	}
-	return nil
+	return enqueueAgentsEverywhere(ctx, tx)
 }

@@ -145,6 +145,9 @@ func matchAgent(ctx context.Context, tx *store.Tx, who *ochre.SlackIdentity) err
 		return err
 	}
 	who.AgentID = &a.ID
+	if err := tx.DressAgent(ctx, a.ID, who.Name, who.AvatarURL); err != nil {
+		return err
+	}
 	return tx.UpdateIdentity(ctx, who)
 }
 
@@ -299,11 +302,12 @@ const (
 
 // Job is the payload of an item of the job queue, as JSON.
 type Job struct {
-	IdentityID *ochre.ID `json:"identityId,omitempty"`
-	MessageID  *ochre.ID `json:"messageId,omitempty"`
-	ThreadID   *ochre.ID `json:"threadId,omitempty"`
-	LinkID     ochre.ID  `json:"linkId"`
-	Users      []string  `json:"users,omitempty"`
+	IdentityID     *ochre.ID `json:"identityId,omitempty"`
+	InstallationID *ochre.ID `json:"installationId,omitempty"`
+	MessageID      *ochre.ID `json:"messageId,omitempty"`
+	ThreadID       *ochre.ID `json:"threadId,omitempty"`
+	LinkID         ochre.ID  `json:"linkId"`
+	Users          []string  `json:"users,omitempty"`
 }
 
 func (rc *receiving) job(kind, key string, j Job) error {

@@ -76,6 +76,9 @@ func (d *Desk) saveInstallation(ctx context.Context, tx *store.Tx, had *ochre.Sl
 		return nil, err
 	}
 	logInstallation(tx, inst.ID, &n.AgentID)
+	if err := enqueueAgents(tx, inst.ID); err != nil {
+		return nil, err
+	}
 	links, err := tx.LockLiveLinks(ctx, inst.ID)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,10 @@ func (d *Desk) InviteAgent(ctx context.Context, p ochre.Principal, email string,
 		if store.IsUnique(err, store.AgentsEmail) {
 			return ochre.Refuse(ochre.CodeEmailTaken, "email", "An agent with this email exists already.")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return enqueueAgentsEverywhere(ctx, tx)
 	})
 	return a, err
 }

@@ -35,6 +35,15 @@ type Profile struct {
 
 // User looks up a person of any workspace. user_not_found and user_not_visible are Permanent. (users.info)
 func (c *Client) User(ctx context.Context, inst *ochre.SlackInstallation, slackUserID string) (*Profile, error) {
+	return c.user(ctx, inst, "users.info", url.Values{"user": {slackUserID}})
+}
+
+// UserByEmail looks up a person of the installation's own workspace. users_not_found is Permanent. (users.lookupByEmail)
+func (c *Client) UserByEmail(ctx context.Context, inst *ochre.SlackInstallation, email string) (*Profile, error) {
+	return c.user(ctx, inst, "users.lookupByEmail", url.Values{"email": {email}})
+}
+
+func (c *Client) user(ctx context.Context, inst *ochre.SlackInstallation, method string, args url.Values) (*Profile, error) {
 	var got struct {
 		User struct {
 			ID         string `json:"id"`
@@ -53,7 +62,7 @@ func (c *Client) User(ctx context.Context, inst *ochre.SlackInstallation, slackU
 		} `json:"user"`
 	}
 	err := c.with(ctx, inst, func(ctx context.Context, token string) error {
-		return c.call(ctx, token, "users.info", url.Values{"user": {slackUserID}}, &got)
+		return c.call(ctx, token, method, args, &got)
 	})
 	if err != nil {
 		return nil, err

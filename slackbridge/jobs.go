@@ -63,6 +63,12 @@ func (j *Jobs) do(ctx context.Context, c store.Claim, it store.Item) error {
 	if err := json.Unmarshal(it.Payload, &job); err != nil {
 		return fmt.Errorf("decode a job: %w", err)
 	}
+	if it.Kind == desk.JobAgents {
+		if err := j.agents(ctx, c.TenantID, *job.InstallationID); err != nil {
+			return err
+		}
+		return j.Desk.FinishJob(ctx, c, it)
+	}
 	r, err := receipt(ctx, j.Desk.Store, c, it, job.LinkID)
 	if err != nil && it.Kind != desk.JobPlace {
 		return err
@@ -128,6 +134,35 @@ func (j *Jobs) user(ctx context.Context, inst *ochre.SlackInstallation, id strin
 		return nil, err
 	}
 	return &desk.Profile{SlackTeamID: u.SlackTeamID, Name: u.Name, AvatarURL: u.AvatarURL, Email: u.Email, IsBot: u.IsBot}, nil
+}
+
+// agents finds the tenant's agents among the people of our own workspace by email, so that replies show their Slack picture and what
+// they write in Slack is known for theirs.
+func (j *Jobs) agents(ctx context.Context, tenant, installation ochre.ID) error {
+	inst, err := j.Desk.Store.SlackInstallation(ctx, tenant, installation)
+	if err != nil || !inst.Connected {
+		return err
+	}
+	missing, err := j.Desk.Store.AgentsWithoutIdentity(ctx, tenant, inst.SlackTeamID)
+	if err != nil {
+		return err
+	}
+	for _, a := range missing {
+		u, err := j.Client.UserByEmail(ctx, inst, a.Email)
+		switch out := OutcomeOf(err); {
+		case out.Kind == Permanent:
+			continue // nobody there has this email, or we may not ask
+		case err != nil:
+			return err
+		case u.SlackTeamID != inst.SlackTeamID || u.IsBot:
+			continue
+		}
+		p := desk.Profile{SlackTeamID: u.SlackTeamID, Name: u.Name, AvatarURL: u.AvatarURL, Email: u.Email}
+		if err := j.Desk.FoundAgent(ctx, inst, a.ID, u.SlackUserID, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // names looks up people whom a message mentions, then renders the message anew.

@@ -144,3 +144,19 @@ func (tx *Tx) FinishEvent(ctx context.Context, event ochre.ID, outcome string, a
 func (tx *Tx) LockEmail(ctx context.Context, email string) error {
 	return tx.db.WithContext(ctx).Exec("SELECT pg_advisory_xact_lock(hashtextextended(lower(?), 1))", tx.Tenant.String()+email).Error
 }
+
+// DressAgent gives an agent the picture that Slack shows, if there is none yet, and the name, if the agent still has the placeholder from the email.
+func (tx *Tx) DressAgent(ctx context.Context, agent ochre.ID, name string, avatarURL *string) error {
+	return tx.db.WithContext(ctx).Exec(`UPDATE agents SET avatar_url = COALESCE(avatar_url, ?),
+			name = CASE WHEN ? <> '' AND lower(name) = lower(split_part(email, '@', 1)) THEN ? ELSE name END
+		WHERE tenant_id = ? AND id = ?`, avatarURL, name, name, tx.Tenant, agent).Error
+}
+
+// AgentsWithoutIdentity reads the active agents of a tenant who are not known in a Slack workspace.
+func (q queries) AgentsWithoutIdentity(ctx context.Context, tenant ochre.ID, slackTeam string) ([]ochre.Agent, error) {
+	var as []ochre.Agent
+	err := q.db.WithContext(ctx).Raw(`SELECT a.* FROM agents a WHERE a.tenant_id = ? AND a.active AND NOT EXISTS (
+			SELECT FROM slack_identities i WHERE i.tenant_id = a.tenant_id AND i.agent_id = a.id AND i.slack_team_id = ?)
+		ORDER BY a.id`, tenant, slackTeam).Scan(&as).Error
+	return as, err
+}

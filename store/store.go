@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"time"
 
@@ -26,7 +25,6 @@ import (
 // Options configures a Store. The zero value is fine.
 type Options struct {
 	MaxConns int32 // of the pool, which gorm and pgx share; 0: 20
-	Logger   *slog.Logger
 	// Committed is told the events of a transaction after it has committed, in the order of their seq. It must not block.
 	Committed func(tenant ochre.ID, events []ochre.Event)
 	// Wake is told after a commit that items wait in a queue. It must not block.
@@ -65,17 +63,11 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	db, err := gorm.Open(postgres.New(postgres.Config{Conn: stdlib.OpenDBFromPool(pool)}), &gorm.Config{
 		SkipDefaultTransaction: true,
 		TranslateError:         true,
 		DisableAutomaticPing:   true,
-		Logger: logger.NewSlogLogger(log, logger.Config{
-			SlowThreshold: time.Second, IgnoreRecordNotFoundError: true, ParameterizedQueries: true, LogLevel: logger.Warn,
-		}),
+		Logger:                 logger.Discard, // errors are returned; its lines would hold the values, which are customers' words
 	})
 	if err != nil {
 		pool.Close()

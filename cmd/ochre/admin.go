@@ -47,7 +47,7 @@ func withDesk(ctx context.Context, out *streams, f func(*desk.Desk) error) error
 		return err
 	}
 	log := newLogger(out.err)
-	s, err := store.Open(ctx, u, store.Options{MaxConns: 2, Logger: log})
+	s, err := store.Open(ctx, u, store.Options{MaxConns: 2})
 	if err != nil {
 		return err
 	}

@@ -60,8 +60,12 @@ func (c *devCommand) Run(ctx context.Context, out *streams) (err error) {
 		return err
 	}
 	d := &dev{command: c, out: out.out, dir: dir, ready: make(chan struct{}), began: time.Now()}
+	_, missing := os.Stat(d.path("secret-key"))
 	if c.Reset {
 		d.say("Forgetting what is in %s", dir)
+	}
+	// PostgreSQL's data may be kept elsewhere (see localpg): who deletes the folder by hand means that too.
+	if c.Reset || errors.Is(missing, os.ErrNotExist) {
 		if err := errors.Join(localpg.Reset(ctx, filepath.Join(dir, "postgres")), os.RemoveAll(filepath.Join(dir, "slack")), os.RemoveAll(filepath.Join(dir, "secrets"))); err != nil {
 			return fmt.Errorf("reset: %w", err)
 		}

@@ -70,7 +70,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 		}
 	}
 	n.store, err = store.Open(ctx, c.DatabaseURL, store.Options{
-		Logger: log, Wake: wake,
+		Wake: wake,
 		Committed: func(t ochre.ID, e []ochre.Event) {
 			if n.hub != nil {
 				n.hub.Publish(t, e)

@@ -50,7 +50,7 @@ func newLogger(w io.Writer) *slog.Logger {
 
 // migrate waits for the database and brings its schema up to date.
 func migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	s, err := store.Open(ctx, databaseURL, store.Options{MaxConns: 2, Logger: log})
+	s, err := store.Open(ctx, databaseURL, store.Options{MaxConns: 2})
 	if err != nil {
 		return err
 	}
