@@ -18,7 +18,7 @@ type Limits struct {
 	Aliases     int // of an operation, with fragments spread; 100
 	Directives  int // of an operation, with fragments spread; 100
 	Fields      int // of an operation, with fragments spread; 1,000
-	Comparisons int // of fields with one response key, which validation makes; 250,000
+	Comparisons int // of fields with one response key, which validation makes; 100,000
 	Cost        int // as the schema's complexity functions count it, page sizes included; 50,000
 }
 
@@ -27,7 +27,7 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{
-		{&l.Tokens, 4000}, {&l.Depth, 25}, {&l.Aliases, 100}, {&l.Directives, 100}, {&l.Fields, 1000}, {&l.Comparisons, 250_000}, {&l.Cost, 50_000},
+		{&l.Tokens, 4000}, {&l.Depth, 25}, {&l.Aliases, 100}, {&l.Directives, 100}, {&l.Fields, 1000}, {&l.Comparisons, 100_000}, {&l.Cost, 50_000},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

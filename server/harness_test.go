@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +91,7 @@ type env struct {
 	tokenID ochre.ID
 	clock   *clock
 	log     *lockedBuffer
+	stop    func() error // ends Run, as SIGTERM does, and tells what it returned
 
 	databaseURL string
 }
@@ -185,16 +185,14 @@ func setup(t *testing.T, options ...option) *env {
 	})
 	c.Auth, c.Executor, c.Socket, c.Logger, c.Metrics, c.PublicURL = e.auth, exec, e.socket, log, metrics, s.publicURL
 	e.server = server.New(c)
-	h := &httptest.Server{Listener: listener, Config: &http.Server{Handler: e.server, ReadHeaderTimeout: 10 * time.Second}}
-	h.Start()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := e.server.Drain(ctx); err != nil {
-			t.Error(err)
-		}
-		h.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx, listener, e.server, log) }()
+	e.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
 	})
+	t.Cleanup(func() { must(t, e.stop()) })
 	return e
 }
 

@@ -14,10 +14,9 @@ import (
 	"github.com/ochrehq/ochre"
 )
 
-// Time-outs of one request, besides those of the header and of GraphQL operations.
+// How long a client may take to read an answer, and a file.
 const (
-	bodyLimit  = 30 * time.Second // to send the body
-	replyLimit = 60 * time.Second // to take the answer; files have fileLimit
+	replyLimit = 60 * time.Second
 	fileLimit  = 30 * time.Minute
 )
 
@@ -155,13 +154,13 @@ func (w *recorder) recover(r *http.Request, log *slog.Logger) {
 }
 
 // limited gives each request its time-outs. A server-wide ReadTimeout would end event streams too, hence per request: the body must
-// have come within bodyLimit, and the answer be taken within reply. WebSockets and event streams set their own.
-func limited(next http.Handler, reply time.Duration) http.Handler {
+// have come within body, and the answer be taken within reply. WebSockets and event streams set their own.
+func limited(next http.Handler, body, reply time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		_ = rc.SetWriteDeadline(time.Now().Add(reply)) // a ResponseWriter without deadlines is a test's
 		if r.ContentLength != 0 {
-			_ = rc.SetReadDeadline(time.Now().Add(bodyLimit))
+			_ = rc.SetReadDeadline(time.Now().Add(body))
 			r.Body = &timedBody{r.Body, rc}
 		}
 		next.ServeHTTP(w, r)

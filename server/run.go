@@ -10,11 +10,10 @@ import (
 	"time"
 )
 
-// Time-outs of connections, and how long a node that is told to end may take.
+// How long a connection may be idle, and how long a node that is told to end may take.
 const (
-	headerLimit = 10 * time.Second // to send the header
-	idleLimit   = 2 * time.Minute
-	drainLimit  = 9 * time.Second // SIGTERM to exit is 10 s
+	idleLimit  = 2 * time.Minute
+	drainLimit = 9 * time.Second // SIGTERM to exit is 10 s
 )
 
 // Run serves on a listener until ctx ends, then drains: it takes no new connections, /readyz says so on those that are left, sockets
@@ -22,7 +21,7 @@ const (
 func Run(ctx context.Context, l net.Listener, s *Server, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: headerLimit,
+		ReadHeaderTimeout: s.headerLimit,
 		IdleTimeout:       idleLimit,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what strangers do to connections

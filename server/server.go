@@ -46,14 +46,19 @@ type Config struct {
 	MetricsToken string
 
 	PublicURL string // without a slash at the end
+
+	// How long a client may take to send a header and a body: 10 s and 30 s unless given.
+	HeaderLimit time.Duration
+	BodyLimit   time.Duration
 }
 
 // Server is the HTTP side of a node.
 type Server struct {
-	handler  http.Handler
-	socket   Socket
-	checks   []Check
-	draining atomic.Bool
+	handler     http.Handler
+	socket      Socket
+	checks      []Check
+	headerLimit time.Duration
+	draining    atomic.Bool
 }
 
 // New wires the routes. It panics without an Auth, Executor or Socket: all are wiring, not input.
@@ -64,11 +69,17 @@ func New(c Config) *Server {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	s := &Server{socket: c.Socket, checks: c.Ready}
+	if c.HeaderLimit == 0 {
+		c.HeaderLimit = 10 * time.Second
+	}
+	if c.BodyLimit == 0 {
+		c.BodyLimit = 30 * time.Second
+	}
+	s := &Server{socket: c.Socket, checks: c.Ready, headerLimit: c.HeaderLimit}
 	mux := http.NewServeMux()
 	handle := func(pattern string, h http.Handler, reply time.Duration) {
 		if h != nil {
-			mux.Handle(pattern, limited(h, reply))
+			mux.Handle(pattern, limited(h, c.BodyLimit, reply))
 		}
 	}
 	handle("/graphql", &graphqlHTTP{c.Executor, c.Auth, c.Socket, c.Limiter, c.Logger, time.Now}, replyLimit)
