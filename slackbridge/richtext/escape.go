@@ -59,7 +59,7 @@ func findEscapes(lines [][]piece, ticks bool) escapes {
 			tags = tags || strings.Contains(p.text, ">")
 			strikes = strikes || p.style&strike != 0
 			paired[2] = paired[2] || strikes
-			if p.atom {
+			if p.atom || !strings.ContainsAny(p.text, "*_~") {
 				continue
 			}
 			for at := 0; at < len(p.text); {
@@ -130,6 +130,10 @@ func blank(c rune) bool { return c == 0 || isSpace(c) }
 // block and has to be escaped for that, or -1.
 func (w *inlineWriter) text(i, structure int) {
 	text := w.pieces[i].text
+	if structure < 0 && !strings.ContainsAny(text, "*_~`\\[]!<&#") {
+		w.sb.WriteString(text)
+		return
+	}
 	for at := 0; at < len(text); {
 		c := text[at]
 		if strings.IndexByte("*_~`", c) >= 0 {
