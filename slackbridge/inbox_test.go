@@ -117,19 +117,27 @@ func TestBadRowInBatch(t *testing.T) {
 	var wg sync.WaitGroup
 	d.locked(func() {
 		const writers, others = 4, 20
-		post := func(env object, want int) {
-			body := encode(t, env)
-			wg.Go(func() { d.postInTime(body, want) })
+		post := func(fields object, refused bool) {
+			body := encode(t, fields)
+			env, err := slackbridge.ParseEnvelope(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() {
+				if err := d.inbox.Add(t.Context(), &env, body); (err != nil) != refused {
+					t.Errorf("event %s: %v", env.EventID, err)
+				}
+			})
 		}
 		for range writers { // each of them takes one writer up
-			post(message(w, nil), 200)
+			post(message(w, nil), false)
 		}
 		d.await("all writers to wait for the lock", func() bool {
 			return query[int64Row](d, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'slack_events'::regclass")[0].N == writers
 		})
-		post(bad, 503)
+		post(bad, true)
 		for range others {
-			post(message(w, nil), 200)
+			post(message(w, nil), false)
 		}
 		d.await("the rest to wait", func() bool { return d.inbox.Waiting() == others+1 })
 	})
