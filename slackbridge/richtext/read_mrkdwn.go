@@ -19,82 +19,130 @@ func (r *reader) mrkdwn(text string) document {
 }
 
 func (r *reader) mrkdwnBlocks(text string, quoted bool) document {
-	var doc document
-	var para strings.Builder
-	flush := func() {
-		if s := strings.Trim(para.String(), "\n"); strings.TrimSpace(s) != "" {
-			doc = append(doc, block{spans: r.mrkdwnInline(s)})
-		}
-		para.Reset()
-	}
-	const fence = "```"
-	unclosed := false // no further fence has a partner
-	for lineStart := true; text != ""; {
-		if quote, rest, ok := cutQuote(text); ok && lineStart && !quoted {
-			flush()
-			id := r.nextQuote()
-			for _, b := range r.mrkdwnBlocks(quote, true) {
-				b.quote = id
-				doc = append(doc, b)
+	p := mrkdwnParser{reader: r}
+	lineStart, unclosed, eol := true, false, 0
+	for pos := 0; pos < len(text); {
+		if lineStart && !quoted {
+			if quote, size := cutQuote(text[pos:]); size > 0 {
+				p.quote(quote)
+				pos += size
+				continue
 			}
-			text = rest
+		}
+		if eol <= pos {
+			eol = pos + lineLen(text[pos:])
+		}
+		open := -1
+		if !unclosed {
+			open = strings.Index(text[pos:eol], fence)
+		}
+		if open < 0 {
+			p.para.WriteString(text[pos:eol])
+			pos, lineStart = eol, true
 			continue
 		}
-		line, rest, _ := strings.Cut(text, "\n")
-		if open := strings.Index(line, fence); open >= 0 && !unclosed {
-			body := text[open+len(fence):]
-			end := strings.Index(body, fence)
-			if end > 0 && strings.TrimSpace(body[:end]) != "" {
-				para.WriteString(text[:open])
-				flush()
-				code := strings.TrimRight(strings.TrimPrefix(body[:end], "\n"), "\n")
-				doc = append(doc, block{kind: preformatted, spans: []span{{text: r.codeText(code)}}})
-				text, lineStart = strings.CutPrefix(body[end+len(fence):], "\n")
-				continue
-			}
-			unclosed = end < 0
-			if end >= 0 {
-				kept := open + end + 2*len(fence)
-				para.WriteString(text[:kept])
-				text, lineStart = text[kept:], false
-				continue
+		p.para.WriteString(text[pos : pos+open])
+		pos += open
+		code, size := cutCode(text[pos:])
+		switch {
+		case size == 0:
+			unclosed = true // and so is every further fence
+		case strings.TrimSpace(code) == "":
+			p.para.WriteString(text[pos : pos+size])
+			lineStart = false
+		default:
+			p.code(code)
+			lineStart = strings.HasPrefix(text[pos+size:], "\n")
+			if lineStart {
+				size++
 			}
 		}
-		para.WriteString(line)
-		para.WriteByte('\n')
-		text, lineStart = rest, true
+		pos += size
 	}
-	flush()
-	return doc
+	p.flush()
+	return p.doc
 }
 
-// cutQuote takes the quotation at the start of text: the lines that begin with >, or with >>> everything. People's
-// messages have the marker escaped, apps' messages often not.
-func cutQuote(text string) (quote, rest string, ok bool) {
-	marker := func(s string) (string, bool) {
-		if after, found := strings.CutPrefix(s, "&gt;"); found {
-			return after, true
-		}
-		return strings.CutPrefix(s, ">")
+const fence = "```"
+
+// mrkdwnParser collects the blocks of mrkdwn.
+type mrkdwnParser struct {
+	*reader
+	doc  document
+	para strings.Builder
+}
+
+func (p *mrkdwnParser) flush() {
+	if s := strings.Trim(p.para.String(), "\n"); strings.TrimSpace(s) != "" {
+		p.doc = append(p.doc, block{spans: p.mrkdwnInline(s)})
 	}
-	after, ok := marker(text)
-	if !ok {
-		return "", text, false
+	p.para.Reset()
+}
+
+func (p *mrkdwnParser) quote(text string) {
+	p.flush()
+	id := p.nextQuote()
+	for _, b := range p.mrkdwnBlocks(text, true) {
+		b.quote = id
+		p.doc = append(p.doc, b)
 	}
-	if two, ok := marker(after); ok {
-		if three, ok := marker(two); ok && strings.TrimSpace(three) != "" {
-			return strings.TrimPrefix(three, " "), "", true
+}
+
+func (p *mrkdwnParser) code(text string) {
+	p.flush()
+	text = strings.TrimRight(strings.TrimPrefix(text, "\n"), "\n")
+	p.doc = append(p.doc, block{kind: preformatted, spans: []span{{text: p.codeText(text)}}})
+}
+
+// lineLen is the length of the first line of text with its end.
+func lineLen(text string) int {
+	if end := strings.IndexByte(text, '\n'); end >= 0 {
+		return end + 1
+	}
+	return len(text)
+}
+
+// cutCode returns what stands between the fence that text begins with and the next one, and the size of it all, 0 if
+// there is none.
+func cutCode(text string) (code string, size int) {
+	end := strings.Index(text[len(fence):], fence)
+	if end < 0 {
+		return "", 0
+	}
+	return text[len(fence) : len(fence)+end], end + 2*len(fence)
+}
+
+// cutQuote returns the quotation that text begins with and its size there: the lines that begin with >, or with >>>
+// everything. People's messages have the marker escaped, apps' messages often not.
+func cutQuote(text string) (quote string, size int) {
+	n := quoteMarker(text)
+	if n == 0 {
+		return "", 0
+	}
+	if two := n + quoteMarker(text[n:]); two > n {
+		if three := two + quoteMarker(text[two:]); three > two && strings.TrimSpace(text[three:]) != "" {
+			return strings.TrimPrefix(text[three:], " "), len(text)
 		}
 	}
 	var sb strings.Builder
-	for ok {
-		var line string
-		line, rest, _ = strings.Cut(after, "\n")
-		sb.WriteString(strings.TrimPrefix(line, " "))
-		sb.WriteByte('\n')
-		after, ok = marker(rest)
+	for n > 0 {
+		line := text[size : size+lineLen(text[size:])]
+		sb.WriteString(strings.TrimPrefix(line[n:], " "))
+		size += len(line)
+		n = quoteMarker(text[size:])
 	}
-	return sb.String(), rest, true
+	return sb.String(), size
+}
+
+// quoteMarker is the length of the quote marker that text begins with, or 0.
+func quoteMarker(text string) int {
+	switch {
+	case strings.HasPrefix(text, "&gt;"):
+		return len("&gt;")
+	case strings.HasPrefix(text, ">"):
+		return 1
+	}
+	return 0
 }
 
 // lexed is mrkdwn with its <…> tokens and escapes resolved. A rune beyond Unicode stands for a token: the span at

@@ -15,7 +15,7 @@ var knots = []string{
 	"_a", "a_b_", "a*b", "**x** ", "***a** ", "*_~", "~~a ", "a~~b", "~ a~", "`a ", "`a` ", "``", "```", "```\n", "<", "<a ", "<a", "<a|", "<@U1> ",
 	"<!-- ", "<?", "<a b=\"", "<![CDATA[", "&", "&#1;", "&amp;", "\\", "\\*", "a@", "a@b.c ", "a.", "http://a.b ", " www.", "https://x.com/_a_ ", "|", "|a\n|-\n",
 	"\n", " ", "\t", "  \n", "#", "# ", "=", "a\n=\n", "(", ")", "!", "![", ":", "\u00a0", "日", "é*", "😀", "> a\n\n", "- a\n", "  - a\n", "&gt;", "&gt;a\n", "&gt;&gt;&gt;",
-	"*a* ", "~a~_b_*c*", "`", "a` `b ", "<https://x.com|a> ", "<x",
+	"&gt;&gt;a\n", "```a``` ", "```a```\n", "*a* ", "~a~_b_*c*", "`", "a` `b ", "<https://x.com|a> ", "<x",
 }
 
 func repeated(unit string) string { return strings.Repeat(unit, messageLimit/len(unit)) }
