@@ -45,27 +45,28 @@ const SourceSlack Source = "SLACK"
 
 // Conversation is a Slack top-level message and its thread. Title, Preview, WaitingOn, WaitingSince and LastActivityAt are derived
 // from its messages. BaseStatus is what a hand or a timer last set, at StatusAt: Status is OPEN while a customer's message after StatusAt stands,
-// else BaseStatus. Version grows by each change.
+// else BaseStatus, until BaseSnoozedUntil if that is SNOOZED. Version grows by each change.
 type Conversation struct {
-	TenantID       ID
-	ID             ID
-	Version        int
-	Number         int
-	Title          string
-	Preview        string
-	Status         ConversationStatus
-	BaseStatus     ConversationStatus
-	StatusAt       time.Time
-	SnoozedUntil   *time.Time
-	Priority       Priority
-	WaitingOn      *Side
-	WaitingSince   *time.Time
-	AssigneeID     *ID
-	OrganizationID *ID
-	EndUserID      *ID
-	LinkID         ID
-	CreatedAt      time.Time
-	LastActivityAt time.Time
+	TenantID         ID
+	ID               ID
+	Version          int
+	Number           int
+	Title            string
+	Preview          string
+	Status           ConversationStatus
+	BaseStatus       ConversationStatus
+	StatusAt         time.Time
+	SnoozedUntil     *time.Time
+	BaseSnoozedUntil *time.Time
+	Priority         Priority
+	WaitingOn        *Side
+	WaitingSince     *time.Time
+	AssigneeID       *ID
+	OrganizationID   *ID
+	EndUserID        *ID
+	LinkID           ID
+	CreatedAt        time.Time
+	LastActivityAt   time.Time
 }
 
 // SetStatus sets the status by hand or by a timer, at a time.
@@ -74,6 +75,7 @@ func (c *Conversation) SetStatus(s ConversationStatus, at time.Time) {
 	if s != StatusSnoozed {
 		c.SnoozedUntil = nil
 	}
+	c.BaseSnoozedUntil = c.SnoozedUntil
 }
 
 // Source tells where the conversation comes from.

@@ -16,10 +16,7 @@ func (rc *receiving) author(ctx context.Context) (*ochre.SlackIdentity, error) {
 	if !rc.ev.PersonPosted || a.UserID == "" {
 		return nil, nil //nolint:nilnil // no person is an answer
 	}
-	team := a.TeamID
-	if team == "" && !rc.link.IsSlackConnect {
-		team = rc.inst.SlackTeamID // an ordinary channel has our own people only
-	}
+	team := rc.authorTeam()
 	who, err := rc.tx.LockIdentity(ctx, team, a.UserID)
 	if errors.Is(err, ochre.ErrNotFound) {
 		who, err = rc.newIdentity(ctx, team)
@@ -27,7 +24,23 @@ func (rc *receiving) author(ctx context.Context) (*ochre.SlackIdentity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return who, rc.learn(ctx, who)
+	if err := rc.learn(ctx, who); err != nil {
+		return nil, err
+	}
+	had := who.AgentID
+	if err := matchAgent(ctx, rc.tx, who); err != nil || sameID(had, who.AgentID) {
+		return who, err
+	}
+	// The agent is newer than what is known of the person, who has written before.
+	return who, rc.job(JobPlace, "place:"+who.ID.String(), Job{IdentityID: &who.ID})
+}
+
+// authorTeam gives the workspace of the event's author, "" if that is not known.
+func (rc *receiving) authorTeam() string {
+	if rc.ev.Author.TeamID == "" && !rc.link.IsSlackConnect {
+		return rc.inst.SlackTeamID // an ordinary channel has our own people only
+	}
+	return rc.ev.Author.TeamID
 }
 
 // newIdentity stores a person who was never seen, and has the profile looked up.
@@ -80,26 +93,42 @@ func (rc *receiving) learn(ctx context.Context, who *ochre.SlackIdentity) error 
 // setAuthor decides what the author is in this message, and on which side it stands.
 func (rc *receiving) setAuthor(ctx context.Context, t *ochre.Thread, m *ochre.Message, who *ochre.SlackIdentity) error {
 	if who == nil {
-		m.AuthorKind, m.AppName, m.SlackAppID = ochre.AuthorApp, ptr(appName(rc.ev.Author)), optional(rc.ev.Author.AppID)
-		m.Direction = ochre.DirectionInbound
+		m.AuthorKind, m.Direction = ochre.AuthorApp, ochre.DirectionInbound
+		rc.nameApp(m, false)
 		if rc.ev.Author.TeamID == rc.inst.SlackTeamID {
 			m.Direction = ochre.DirectionOutbound
 		}
 		return nil
 	}
 	m.IdentityID = &who.ID
-	if m.AppName == nil && rc.ev.Author.BotName != "" { // shown if the person turns out to be a bot
-		m.AppName, m.SlackAppID = &rc.ev.Author.BotName, optional(rc.ev.Author.AppID)
-	}
+	rc.nameApp(m, false)
 	root, err := rootAuthor(ctx, rc.tx, t, m, rc.ev.TS)
 	if err != nil {
 		return err
 	}
-	if err := matchAgent(ctx, rc.tx, who); err != nil {
-		return err
-	}
 	m.AuthorKind, m.Direction = place(rc.link, who, root)
 	return haveRole(ctx, rc.tx, who, m.AuthorKind)
+}
+
+// nameApp keeps the name of the app that posted a message: of a person's too, who may turn out to be a bot. Not every event tells it; of two that do, the
+// newer one counts. It tells whether that is news.
+func (rc *receiving) nameApp(m *ochre.Message, newer bool) bool {
+	a := rc.ev.Author
+	name := a.BotName
+	if name == "" && !rc.ev.PersonPosted {
+		name = a.Name
+	}
+	news := false
+	take := func(field **string, told string) {
+		if told != "" && (*field == nil || newer && **field != told) {
+			*field, news = &told, true
+		}
+	}
+	take(&m.AppName, name)
+	if m.AppName != nil || !rc.ev.PersonPosted {
+		take(&m.SlackAppID, a.AppID)
+	}
+	return news && m.AuthorKind == ochre.AuthorApp
 }
 
 // place is the rule of who is who. In a Connect channel foreigners are customers and our own people stand on our side. In an ordinary channel everybody
@@ -196,6 +225,14 @@ func placeThread(ctx context.Context, tx *store.Tx, link *ochre.ChannelLink, t *
 	if err != nil {
 		return err
 	}
+	people, err := tx.LockPeople(ctx, t.ID, "", "") // locked before the conversation already
+	if err != nil {
+		return err
+	}
+	known := make(map[ochre.ID]*ochre.SlackIdentity, len(people))
+	for i := range people {
+		known[people[i].ID] = &people[i]
+	}
 	ms, err := tx.ThreadMessages(ctx, t.ID)
 	if err != nil {
 		return err
@@ -205,13 +242,7 @@ func placeThread(ctx context.Context, tx *store.Tx, link *ochre.ChannelLink, t *
 		if m.IdentityID == nil || m.DeliveryState != nil {
 			continue
 		}
-		who, err := tx.LockIdentityByID(ctx, *m.IdentityID)
-		if err != nil {
-			return err
-		}
-		if err := matchAgent(ctx, tx, who); err != nil {
-			return err
-		}
+		who := known[*m.IdentityID]
 		kind, direction := place(link, who, root)
 		if err := haveRole(ctx, tx, who, kind); err != nil {
 			return err
@@ -263,14 +294,26 @@ func (rc *receiving) mentions(ctx context.Context, m *ochre.Message) error {
 	return rc.job(JobNames, "profile:"+rc.inst.ID.String(), Job{MessageID: &m.ID, Users: rc.ev.UnknownMentions})
 }
 
-// act adds an activity that a message caused; with no message, Ochre itself did it.
-func (rc *receiving) act(ctx context.Context, c *ochre.Conversation, kind ochre.ActivityKind, m *ochre.Message, from, to *string) error {
+// turned adds the activity of a status that followed from messages: the customer's opened it (m, nil where several did), or what had opened it is gone.
+func turned(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *ochre.Message, before ochre.ConversationStatus) error {
+	to := ptr(string(c.Status))
+	switch c.Status {
+	case ochre.StatusClosed:
+		return caused(ctx, tx, c, ochre.ActivityClosed, nil, ptr(string(before)), to)
+	case ochre.StatusSnoozed:
+		return caused(ctx, tx, c, ochre.ActivitySnoozed, nil, ptr(string(before)), ptr(c.SnoozedUntil.Format(timeText)))
+	}
+	return caused(ctx, tx, c, ochre.ActivityReopened, m, ptr(string(before)), to)
+}
+
+// caused adds an activity that a message caused; with no message, Ochre itself did it.
+func caused(ctx context.Context, tx *store.Tx, c *ochre.Conversation, kind ochre.ActivityKind, m *ochre.Message, from, to *string) error {
 	a := &ochre.Activity{
-		ID: ochre.NewIDAt(rc.tx.Now()), ConversationID: c.ID, Version: 1, Position: rc.tx.Now().UnixMicro(), Kind: kind, ActorKind: ochre.AuthorAutomation,
-		From: from, To: to, CreatedAt: rc.tx.Now(),
+		ID: ochre.NewIDAt(tx.Now()), ConversationID: c.ID, Version: 1, Position: tx.Now().UnixMicro(), Kind: kind, ActorKind: ochre.AuthorAutomation,
+		From: from, To: to, CreatedAt: tx.Now(),
 	}
 	if m != nil && m.IdentityID != nil {
-		who, err := rc.tx.LockIdentityByID(ctx, *m.IdentityID)
+		who, err := tx.LockIdentityByID(ctx, *m.IdentityID) // locked already: it is who wrote the message in hand
 		if err != nil {
 			return err
 		}
@@ -284,10 +327,10 @@ func (rc *receiving) act(ctx context.Context, c *ochre.Conversation, kind ochre.
 			a.ActorID = who.TeammateID
 		}
 	}
-	if err := rc.tx.InsertActivity(ctx, a); err != nil {
+	if err := tx.InsertActivity(ctx, a); err != nil {
 		return err
 	}
-	rc.tx.Log(entryEvent(ochre.EventEntryAdded, c.ID, ochre.KindActivity, a.ID))
+	tx.Log(entryEvent(ochre.EventEntryAdded, c.ID, ochre.KindActivity, a.ID))
 	return nil
 }
 
@@ -330,15 +373,6 @@ func personName(who *ochre.SlackIdentity) string {
 		return who.Name
 	}
 	return "Slack user " + who.SlackUserID
-}
-
-func appName(a Author) string {
-	for _, name := range []string{a.BotName, a.Name} {
-		if name != "" {
-			return name
-		}
-	}
-	return "Slack app"
 }
 
 func optional(s string) *string {

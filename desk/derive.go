@@ -33,19 +33,19 @@ func derive(c *ochre.Conversation, o *store.Outline) {
 	switch {
 	case o.Root != nil:
 		c.Title = messageLine(o.Root, titleLength, true)
-	case o.First != nil:
+	case o.First != nil && !o.RootDeleted:
 		c.Title = messageLine(o.First, titleLength, true)
 	}
 	if o.Newest != nil {
 		c.Preview = messageLine(o.Newest, previewLength, false)
 	}
 	if o.NewestCustomer > c.StatusAt.UnixMicro() {
-		if c.BaseStatus == ochre.StatusSnoozed { // it woke: the time it was put away until is gone
-			c.BaseStatus = ochre.StatusOpen
-		}
 		c.Status, c.SnoozedUntil = ochre.StatusOpen, nil
 	} else {
 		c.Status = c.BaseStatus
+		if c.Status == ochre.StatusSnoozed && c.BaseSnoozedUntil != nil { // what had woken it is gone
+			c.SnoozedUntil = c.BaseSnoozedUntil
+		}
 	}
 	c.WaitingOn, c.WaitingSince = nil, nil
 	if c.Status != ochre.StatusClosed && o.NewestSide != nil && o.SideSince != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ochrehq/ochre"
@@ -82,7 +83,7 @@ func (d *Desk) address(ctx context.Context, tx *store.Tx, o *Outgoing, m *ochre.
 	if o.Installation, err = tx.SlackInstallation(ctx, tx.Tenant, o.Link.InstallationID); err != nil {
 		return err
 	}
-	t, err := tx.LockThreadByID(ctx, m.ThreadID)
+	t, err := tx.Thread(ctx, tx.Tenant, m.ThreadID) // not locked: its lock comes before the conversation's, which is held
 	if err != nil {
 		return err
 	}
@@ -135,6 +136,13 @@ func (o *Outgoing) takePost(ctx context.Context, tx *store.Tx, c *ochre.Conversa
 		o.Step = StepLook
 		return nil
 	}
+	if m.PendingKind != nil && *m.PendingState != ochre.DeliveryFailed { // changed while an attempt was under way that then sent nothing
+		o.Step = StepDone
+		if err := o.settlePending(ctx, tx, c, m, part); err != nil || m.DeletedAt != nil {
+			return errors.Join(err, tx.TakeItem(ctx, o.Claim, o.Item.ID))
+		}
+		o.Body = m.Body
+	}
 	part.DeliveryState, part.AttemptID, part.NextAttemptAt = ochre.DeliverySending, ptr(ochre.NewIDAt(tx.Now())), nil
 	part.Attempts++
 	part.ErrorCode, part.ErrorMessage = nil, nil
@@ -161,12 +169,17 @@ func (o *Outgoing) takeChange(ctx context.Context, tx *store.Tx, c *ochre.Conver
 	case stale:
 		o.Step = StepDone
 		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
-	case part.DeliveryState == ochre.DeliveryUnconfirmed:
-		o.Step, o.NextAt = StepWait, tx.Now().Add(SettleTime)
-		return nil
 	case notInSlack(part.DeliveryState):
 		o.Step = StepDone
-		return o.taken(ctx, tx, c, m, part)
+		if err := o.settlePending(ctx, tx, c, m, part); err != nil {
+			return err
+		}
+		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
+	case part.SlackTS == nil:
+		// Whoever looked for the message has given up, else its own item would still stand before this one. To wait would hold up the channel, and the retry
+		// too, which comes behind: once it is known where the message is, the change gets a new item.
+		o.Step = StepDone
+		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
 	}
 	o.SlackTS = *part.SlackTS
 	o.Step = StepDelete
@@ -247,12 +260,19 @@ func (d *Desk) ReplyLooked(ctx context.Context, o *Outgoing, found []string) (ou
 // replies go on: the message stays UNCONFIRMED, is recognized if it is seen, and retryDelivery looks again.
 func (d *Desk) LookFailed(ctx context.Context, o *Outgoing, code, message string, next time.Time) (gaveUp bool, err error) {
 	err = d.onOutgoing(ctx, o, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
+		if part.DeliveryState == ochre.DeliverySent {
+			return nil // an echo told meanwhile that it is there
+		}
 		part.ErrorCode, part.ErrorMessage, part.NextAttemptAt = optional(code), optional(message), &next
-		if gaveUp = o.Item.Attempts+1 >= giveUpLooking; gaveUp {
-			part.NextAttemptAt = nil
-			if err := tx.TakeItem(ctx, o.Claim, o.Item.ID); err != nil {
-				return err
-			}
+		if gaveUp = o.Item.Attempts+1 >= giveUpLooking; !gaveUp {
+			return o.writePart(ctx, tx, c, m, part)
+		}
+		if part.DeliveryState == ochre.DeliveryQueued { // a retry by hand that looks first: it has failed again
+			return o.fail(ctx, tx, c, m, part, code, message)
+		}
+		part.NextAttemptAt = nil
+		if err := tx.TakeItem(ctx, o.Claim, o.Item.ID); err != nil {
+			return err
 		}
 		return o.writePart(ctx, tx, c, m, part)
 	})
@@ -262,39 +282,47 @@ func (d *Desk) LookFailed(ctx context.Context, o *Outgoing, code, message string
 // ChangeTaken writes that Slack has the edit or the deletion.
 func (d *Desk) ChangeTaken(ctx context.Context, o *Outgoing) error {
 	return d.onOutgoing(ctx, o, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
-		if o.Step == StepEdit && m.PendingBody != nil && *m.PendingBody != o.Body {
-			// A newer edit waits behind: what Slack has now is shown, the newer one stays pending.
-			m.Body, m.EditedAt = o.Body, ptr(tx.Now())
-			tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, o.job.AgentID))
-			if err := conversationChanged(ctx, tx, c, m); err != nil {
-				return err
-			}
-			return tx.TakeItem(ctx, o.Claim, o.Item.ID)
+		if err := tx.TakeItem(ctx, o.Claim, o.Item.ID); err != nil || m.DeletedAt != nil {
+			return err
 		}
-		if m.PendingKind == nil || m.DeletedAt != nil || (*m.PendingKind == ochre.PendingDelete) != (o.Step == StepDelete) {
-			if o.Step == StepEdit && m.DeletedAt == nil {
-				m.Body, m.EditedAt = o.Body, ptr(tx.Now())
-				tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, o.job.AgentID))
-				if err := conversationChanged(ctx, tx, c, m); err != nil {
-					return err
-				}
-			}
-			return tx.TakeItem(ctx, o.Claim, o.Item.ID)
+		if o.carries(m) {
+			return o.settlePending(ctx, tx, c, m, part)
 		}
-		return o.taken(ctx, tx, c, m, part)
-	})
+		if o.Step == StepDelete {
+			return nil
+		}
+		// A newer change waits behind: what Slack has now is shown, the newer one stays pending.
+		m.Body, m.EditedAt = o.Body, ptr(tx.Now())
+		tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, o.job.AgentID))
+		return conversationChanged(ctx, tx, c, m)
+	}, o.SlackTS)
 }
 
-// taken makes a pending change the message's own.
-func (o *Outgoing) taken(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
-	if o.Item.Kind == ItemEdit {
+// carries tells whether the change that was taken to Slack is the one that is pending, and not an older one.
+func (o *Outgoing) carries(m *ochre.Message) bool {
+	switch {
+	case m.PendingKind == nil || (*m.PendingKind == ochre.PendingDelete) != (o.Step == StepDelete):
+		return false
+	case o.Step == StepEdit:
+		return m.PendingBody != nil && *m.PendingBody == o.Body
+	}
+	return true
+}
+
+// settlePending makes a pending change the message's own: Slack has it, or the message is surely not there.
+func (o *Outgoing) settlePending(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
+	if *m.PendingKind == ochre.PendingEdit {
 		m.Body, m.EditedAt = *m.PendingBody, ptr(tx.Now())
 		if notInSlack(part.DeliveryState) {
 			m.EditedAt = nil
 		}
 	} else {
 		m.Body, m.DeletedAt = "", ptr(tx.Now())
-		if part.SlackTS != nil {
+		if notInSlack(part.DeliveryState) {
+			if err := cancelPart(ctx, tx, part); err != nil {
+				return err
+			}
+		} else if part.SlackTS != nil {
 			grave := fmt.Sprintf("%d.%06d", tx.Now().Unix(), tx.Now().Nanosecond()/1000)
 			if _, err := tx.Bury(ctx, m.LinkID, *part.SlackTS, grave); err != nil {
 				return err
@@ -303,16 +331,19 @@ func (o *Outgoing) taken(ctx context.Context, tx *store.Tx, c *ochre.Conversatio
 	}
 	m.PendingKind, m.PendingState, m.PendingError, m.PendingBody = nil, nil, nil, nil
 	tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, o.job.AgentID))
-	if err := conversationChanged(ctx, tx, c, m); err != nil {
-		return err
-	}
-	return tx.TakeItem(ctx, o.Claim, o.Item.ID)
+	return conversationChanged(ctx, tx, c, m)
+}
+
+// cancelPart ends the delivery of a message that was deleted before Slack had it.
+func cancelPart(ctx context.Context, tx *store.Tx, part *store.Part) error {
+	part.DeliveryState, part.ErrorCode, part.ErrorMessage, part.NextAttemptAt = ochre.DeliveryFailed, ptr("CANCELLED"), ptr("Deleted before it was sent."), nil
+	return tx.UpdatePart(ctx, part)
 }
 
 // ChangeRefused writes that Slack refused the edit or deletion for good. The delivery stays SENT.
 func (d *Desk) ChangeRefused(ctx context.Context, o *Outgoing, code string) error {
 	return d.onOutgoing(ctx, o, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, _ *store.Part) error {
-		if m.PendingKind != nil && (*m.PendingKind == ochre.PendingDelete) == (o.Step == StepDelete) {
+		if o.carries(m) { // else a newer change waits behind, and may fare better
 			m.PendingState, m.PendingError = ptr(ochre.DeliveryFailed), &code
 			tx.Log(entryEvent(ochre.EventEntryChanged, c.ID, ochre.KindMessage, m.ID))
 			if err := tx.UpdateMessage(ctx, m); err != nil {
@@ -328,9 +359,15 @@ func (d *Desk) DoubleDeleted(ctx context.Context, o *Outgoing) error {
 	return d.Store.Tx(ctx, o.Claim.TenantID, d.Now(), func(tx *store.Tx) error { return tx.TakeItem(ctx, o.Claim, o.Item.ID) })
 }
 
-// onOutgoing runs f on the item's message with everything locked, provided that the lane is still ours.
-func (d *Desk) onOutgoing(ctx context.Context, o *Outgoing, f func(*store.Tx, *ochre.Conversation, *ochre.Message, *store.Part) error) error {
+// onOutgoing runs f on the item's message with everything locked, provided that the lane is still ours. seen are places in Slack whose events f must not
+// meet half applied, the earliest first.
+func (d *Desk) onOutgoing(ctx context.Context, o *Outgoing, f func(*store.Tx, *ochre.Conversation, *ochre.Message, *store.Part) error, seen ...string) error {
 	return d.Store.Tx(ctx, o.Claim.TenantID, d.Now(), func(tx *store.Tx) error {
+		for _, ts := range seen {
+			if err := tx.LockSlackTS(ctx, o.Link.ID, ts); err != nil {
+				return err
+			}
+		}
 		c, m, part, err := lockReply(ctx, tx, *o.Item.MessageID)
 		if err != nil {
 			return err
@@ -354,6 +391,9 @@ func (o *Outgoing) fail(ctx context.Context, tx *store.Tx, c *ochre.Conversation
 			return err
 		}
 		if err := conversationMoved(ctx, tx, c); err != nil { // it no longer counts for whose turn it is
+			return err
+		}
+		if err := againChange(tx, m); err != nil {
 			return err
 		}
 	}
@@ -383,8 +423,20 @@ func (d *Desk) confirm(ctx context.Context, o *Outgoing, seen []string) (out Out
 			}
 		}
 		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
-	})
+	}, slices.Sorted(slices.Values(seen))...)
 	return out, err
+}
+
+// againChange gives a change that waits an item of its own, now that it is known where its message stands. Is there one already, the later does nothing.
+func againChange(tx *store.Tx, m *ochre.Message) error {
+	if m.PendingKind == nil || *m.PendingState == ochre.DeliveryFailed {
+		return nil
+	}
+	kind := ItemEdit
+	if *m.PendingKind == ochre.PendingDelete {
+		kind = ItemDelete
+	}
+	return enqueueOutbound(tx, kind, m, outboundJob{AgentID: m.AgentID})
 }
 
 // seenInSlack takes that one of our messages stands in Slack at ts: told by Slack's answer, by an echo or by a look-up, in any order and number. The earliest
@@ -414,6 +466,13 @@ func seenInSlack(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *oc
 	}
 	if grave != "" { // deleted in Slack before we learned that it was there
 		empty(m, grave)
+	} else if m.DeletedAt != nil { // deleted here when it surely was not there, but it is
+		if err := enqueueOutbound(tx, ItemDeleteDouble, m, outboundJob{SlackTS: ts}); err != nil {
+			return "", err
+		}
+	}
+	if err := againChange(tx, m); err != nil {
+		return "", err
 	}
 	tx.Log(entryEvent(ochre.EventEntryChanged, c.ID, ochre.KindMessage, m.ID))
 	if err := conversationChanged(ctx, tx, c, m); err != nil {

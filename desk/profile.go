@@ -91,6 +91,11 @@ func matchEndUser(ctx context.Context, tx *store.Tx, who *ochre.SlackIdentity) e
 		if err != nil || own.Email != nil {
 			return err // an email that was set by hand stays
 		}
+		if !sameID(own.OrganizationID, who.OrganizationID) { // moved by hand to where somebody else may have the email
+			if _, err := tx.EndUserByEmail(ctx, tx.Tenant, own.OrganizationID, *who.Email); !errors.Is(err, ochre.ErrNotFound) {
+				return err
+			}
+		}
 		own.Email = who.Email
 		return tx.UpdateSlackEndUser(ctx, own)
 	}
@@ -167,11 +172,12 @@ func replaceThread(ctx context.Context, tx *store.Tx, id ochre.ID) error {
 	if err != nil {
 		return err
 	}
-	var c *ochre.Conversation
-	if t.ConversationID != nil {
-		if c, err = tx.LockConversation(ctx, *t.ConversationID); err != nil {
-			return err
-		}
+	if _, err := tx.LockPeople(ctx, t.ID, "", ""); err != nil {
+		return err
+	}
+	c, err := lockConversationOf(ctx, tx, t)
+	if err != nil {
+		return err
 	}
 	if err := placeThread(ctx, tx, link, t); err != nil || c == nil {
 		return err
@@ -182,6 +188,11 @@ func replaceThread(ctx context.Context, tx *store.Tx, id ochre.ID) error {
 	}
 	if sameConversation(&before, c) {
 		return nil
+	}
+	if before.Status != c.Status {
+		if err := turned(ctx, tx, c, nil, before.Status); err != nil {
+			return err
+		}
 	}
 	tx.Log(ochre.Event{Type: ochre.EventConversationChanged, ConversationID: &c.ID})
 	return tx.UpdateConversation(ctx, c)
@@ -196,12 +207,13 @@ func sameConversation(a, b *ochre.Conversation) bool {
 // Rerender gives a message of Slack's its text anew, after names in it became known. It does nothing if the message was edited or deleted meanwhile.
 func (d *Desk) Rerender(ctx context.Context, was *ochre.Message, body string) error {
 	return d.Store.Tx(ctx, was.TenantID, d.Now(), func(tx *store.Tx) error {
-		var c *ochre.Conversation
-		var err error
-		if was.ConversationID != nil {
-			if c, err = tx.LockConversation(ctx, *was.ConversationID); err != nil {
-				return err
-			}
+		t, err := tx.LockThreadByID(ctx, was.ThreadID) // whose conversation may have opened meanwhile
+		if err != nil {
+			return err
+		}
+		c, err := lockConversationOf(ctx, tx, t)
+		if err != nil {
+			return err
 		}
 		m, err := tx.LockMessage(ctx, was.ID)
 		if err != nil || m.DeletedAt != nil || m.EditTS != was.EditTS || m.Body == body {

@@ -109,15 +109,18 @@ func (rc *receiving) post(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return "", err
 	}
+	if rc.ev.TS == t.ThreadTS { // a root decides anew who everybody in its thread is
+		if _, err := rc.tx.LockPeople(ctx, t.ID, rc.authorTeam(), rc.ev.Author.UserID); err != nil {
+			return "", err
+		}
+	}
 	who, err := rc.author(ctx)
 	if err != nil {
 		return "", err
 	}
-	var c *ochre.Conversation
-	if t.ConversationID != nil {
-		if c, err = rc.tx.LockConversation(ctx, *t.ConversationID); err != nil {
-			return "", err
-		}
+	c, err := lockConversationOf(ctx, rc.tx, t)
+	if err != nil {
+		return "", err
 	}
 	m, err := rc.tx.LockMessageAt(ctx, rc.link.ID, rc.ev.TS)
 	switch {
@@ -129,16 +132,24 @@ func (rc *receiving) post(ctx context.Context) (Outcome, error) {
 	return rc.change(ctx, t, c, m, who)
 }
 
-// threadTS tells in which thread the event's message stands.
+// threadTS tells in which thread the event's message stands. An edit may leave it out: then the message itself tells, if it is known.
 func (rc *receiving) threadTS(ctx context.Context) (string, error) {
-	if rc.ev.ThreadKnown {
+	if rc.ev.ThreadKnown && rc.ev.Kind != Edited {
 		return rc.ev.ThreadTS, nil
 	}
 	ts, err := rc.tx.ThreadTSOf(ctx, rc.tx.Tenant, rc.link.ID, rc.ev.TS)
 	if errors.Is(err, ochre.ErrNotFound) {
-		return rc.ev.TS, nil
+		return rc.ev.ThreadTS, nil
 	}
 	return ts, err
+}
+
+// lockConversationOf locks the conversation of a locked thread; nil where it has none.
+func lockConversationOf(ctx context.Context, tx *store.Tx, t *ochre.Thread) (*ochre.Conversation, error) {
+	if t.ConversationID == nil {
+		return nil, nil //nolint:nilnil // a thread that nothing has opened is usual
+	}
+	return tx.LockConversation(ctx, *t.ConversationID)
 }
 
 // add stores a message that was not known, and opens its conversation if it is the first that can.
@@ -198,7 +209,7 @@ func (rc *receiving) tell(ctx context.Context, t *ochre.Thread, c *ochre.Convers
 	}
 	rc.tx.Log(contentEvent(ochre.EventEntryAdded, c.ID, m.ID, nil))
 	if opened {
-		if err := rc.act(ctx, c, ochre.ActivityCreated, m, nil, nil); err != nil {
+		if err := caused(ctx, rc.tx, c, ochre.ActivityCreated, m, nil, nil); err != nil {
 			return err
 		}
 	}
@@ -217,11 +228,7 @@ func (rc *receiving) rederive(ctx context.Context, c *ochre.Conversation, m *och
 		return err
 	}
 	if !opened && before != c.Status {
-		kind, cause := ochre.ActivityReopened, m
-		if c.Status == ochre.StatusClosed { // the message that had reopened it is gone
-			kind, cause = ochre.ActivityClosed, nil
-		}
-		if err := rc.act(ctx, c, kind, cause, ptr(string(before)), ptr(string(c.Status))); err != nil {
+		if err := turned(ctx, rc.tx, c, m, before); err != nil {
 			return err
 		}
 	}
@@ -289,10 +296,16 @@ func (rc *receiving) change(ctx context.Context, t *ochre.Thread, c *ochre.Conve
 		visible = true
 	}
 	key := editKey(rc.ev)
-	newer := key > m.EditTS && m.DeletedAt == nil
+	newer := key > m.EditTS
+	named := rc.nameApp(m, newer)
+	visible = visible || named
 	if newer {
+		m.EditTS, m.EditedAt = key, editedAt(rc.ev) // of a deleted message too, which else would remember fewer edits if it was deleted early
+	}
+	content := newer && m.DeletedAt == nil
+	if content {
 		visible = visible || m.Body != rc.ev.Body || rc.ev.ChangedContent
-		m.Body, m.Original, m.EditTS, m.EditedAt = rc.ev.Body, rc.ev.Original, key, editedAt(rc.ev)
+		m.Body, m.Original = rc.ev.Body, rc.ev.Original
 	}
 	if !newer && !visible {
 		return OutcomeUnchanged, nil
@@ -300,7 +313,7 @@ func (rc *receiving) change(ctx context.Context, t *ochre.Thread, c *ochre.Conve
 	if err := rc.tx.UpdateMessage(ctx, m); err != nil {
 		return "", err
 	}
-	if newer {
+	if content {
 		if err := rc.files(ctx, m); err != nil {
 			return "", err
 		}
@@ -323,7 +336,7 @@ func (rc *receiving) bury(ctx context.Context) (Outcome, error) {
 	}
 	threadTS, err := rc.tx.ThreadTSOf(ctx, rc.tx.Tenant, rc.link.ID, rc.ev.TS)
 	if errors.Is(err, ochre.ErrNotFound) {
-		return OutcomeApplied, nil
+		return OutcomeApplied, rc.buryRoot(ctx)
 	} else if err != nil {
 		return "", err
 	}
@@ -331,11 +344,9 @@ func (rc *receiving) bury(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return "", err
 	}
-	var c *ochre.Conversation
-	if t.ConversationID != nil {
-		if c, err = rc.tx.LockConversation(ctx, *t.ConversationID); err != nil {
-			return "", err
-		}
+	c, err := lockConversationOf(ctx, rc.tx, t)
+	if err != nil {
+		return "", err
 	}
 	m, err := rc.tx.LockMessageAt(ctx, rc.link.ID, rc.ev.TS)
 	if err != nil {
@@ -354,6 +365,19 @@ func (rc *receiving) bury(ctx context.Context) (Outcome, error) {
 	}
 	rc.tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, nil))
 	return OutcomeApplied, rc.rederive(ctx, c, m, false)
+}
+
+// buryRoot shows that the root of a conversation was deleted that was never seen itself.
+func (rc *receiving) buryRoot(ctx context.Context) error {
+	t, err := rc.tx.LockThread(ctx, rc.link.ID, rc.ev.TS)
+	if err != nil || t.ConversationID == nil {
+		return err
+	}
+	c, err := rc.tx.LockConversation(ctx, *t.ConversationID)
+	if err != nil {
+		return err
+	}
+	return rc.rederive(ctx, c, nil, false)
 }
 
 // empty makes a message a deleted one. It keeps its place.

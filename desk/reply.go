@@ -148,15 +148,16 @@ func (d *Desk) EditReply(ctx context.Context, p ochre.Principal, messageID, body
 	if err := checkBody(body); err != nil {
 		return nil, err
 	}
-	return d.onReply(ctx, p, messageID, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
+	return d.onReply(ctx, p, messageID, notEditable, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
 		if m.PendingKind != nil && *m.PendingKind == ochre.PendingDelete && *m.PendingState != ochre.DeliveryFailed {
 			return notEditable("This reply is being deleted.")
 		}
 		if notInSlack(part.DeliveryState) {
-			if m.Body == body {
+			if m.Body == body && m.PendingKind == nil {
 				return nil
 			}
 			m.Body, m.EditedAt = body, nil
+			m.PendingKind, m.PendingState, m.PendingError, m.PendingBody = nil, nil, nil, nil // an older change that waits for its turn
 			tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, &p.AgentID))
 			return conversationChanged(ctx, tx, c, m)
 		}
@@ -168,13 +169,12 @@ func (d *Desk) EditReply(ctx context.Context, p ochre.Principal, messageID, body
 // DeleteReply takes a reply of ours back: at once while it is surely not in Slack (its delivery is then FAILED with CANCELLED), else when Slack has deleted it.
 // Errors: NOT_FOUND, NOT_EDITABLE.
 func (d *Desk) DeleteReply(ctx context.Context, p ochre.Principal, messageID string) (*ochre.Message, error) {
-	return d.onReply(ctx, p, messageID, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
+	return d.onReply(ctx, p, messageID, notEditable, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
 		if !notInSlack(part.DeliveryState) {
 			m.PendingBody = nil
 			return pend(ctx, tx, c, m, ochre.PendingDelete, ItemDelete, p.AgentID)
 		}
-		part.DeliveryState, part.ErrorCode, part.ErrorMessage, part.NextAttemptAt = ochre.DeliveryFailed, ptr("CANCELLED"), ptr("Deleted before it was sent."), nil
-		if err := tx.UpdatePart(ctx, part); err != nil {
+		if err := cancelPart(ctx, tx, part); err != nil {
 			return err
 		}
 		m.Body, m.DeletedAt = "", ptr(tx.Now())
@@ -184,18 +184,21 @@ func (d *Desk) DeleteReply(ctx context.Context, p ochre.Principal, messageID str
 	})
 }
 
-// RetryDelivery sends a FAILED or UNCONFIRMED reply again, after it was looked for in Slack. Errors: NOT_FOUND, NOT_RETRYABLE, INSTALLATION_DISCONNECTED, CHANNEL_UNLINKED.
+// RetryDelivery sends a FAILED or UNCONFIRMED reply again, after it was looked for in Slack; so too one whose way ended in a dead letter. Errors: NOT_FOUND, NOT_RETRYABLE, INSTALLATION_DISCONNECTED, CHANNEL_UNLINKED.
 func (d *Desk) RetryDelivery(ctx context.Context, p ochre.Principal, messageID string) (*ochre.Message, error) {
-	return d.onReply(ctx, p, messageID, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
-		if part.DeliveryState != ochre.DeliveryFailed && part.DeliveryState != ochre.DeliveryUnconfirmed {
-			return ochre.Refuse(ochre.CodeNotRetryable, "messageId", "Only a reply that failed or is unconfirmed can be sent again; this one is %s.", part.DeliveryState)
+	return d.onReply(ctx, p, messageID, notRetryable, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
+		waiting, err := tx.HasPost(ctx, tx.Tenant, m.ID)
+		if err != nil {
+			return err
+		}
+		if ended := !waiting || part.DeliveryState == ochre.DeliveryFailed || part.DeliveryState == ochre.DeliveryUnconfirmed; !ended || part.DeliveryState == ochre.DeliverySent {
+			return notRetryable(fmt.Sprintf("Only a reply that failed or is unconfirmed can be sent again; this one is %s.", part.DeliveryState))
 		}
 		if err := checkLink(ctx, tx, m.LinkID, "messageId"); err != nil {
 			return err
 		}
-		waiting, err := tx.HasPost(ctx, tx.Tenant, m.ID)
-		if err != nil || waiting {
-			return err // it is being looked for already
+		if waiting {
+			return nil // it is being looked for already
 		}
 		if part.DeliveryState == ochre.DeliveryFailed {
 			part.DeliveryState = ochre.DeliveryQueued
@@ -212,8 +215,9 @@ func (d *Desk) RetryDelivery(ctx context.Context, p ochre.Principal, messageID s
 	})
 }
 
-// onReply runs f on a reply of ours that is not deleted, with its conversation and part, all locked.
-func (d *Desk) onReply(ctx context.Context, p ochre.Principal, messageID string, f func(*store.Tx, *ochre.Conversation, *ochre.Message, *store.Part) error) (*ochre.Message, error) {
+// onReply runs f on a reply of ours that is not deleted, with its conversation and part, all locked. Others are refused.
+func (d *Desk) onReply(ctx context.Context, p ochre.Principal, messageID string, refuse func(why string) error,
+	f func(*store.Tx, *ochre.Conversation, *ochre.Message, *store.Part) error) (*ochre.Message, error) {
 	id, err := ochre.ParseID(ochre.KindMessage, messageID)
 	if err != nil {
 		return nil, ochre.NotFound("messageId")
@@ -226,9 +230,9 @@ func (d *Desk) onReply(ctx context.Context, p ochre.Principal, messageID string,
 		case err != nil:
 			return err
 		case part == nil:
-			return notEditable("This message was not written in Ochre.")
+			return refuse("This message was not written in Ochre.")
 		case m.DeletedAt != nil:
-			return notEditable("This reply was deleted.")
+			return refuse("This reply was deleted.")
 		}
 		return f(tx, c, m, part)
 	})
@@ -318,4 +322,8 @@ func checkBody(body string) error {
 
 func notEditable(why string) error {
 	return ochre.Refuse(ochre.CodeNotEditable, "messageId", "%s", why)
+}
+
+func notRetryable(why string) error {
+	return ochre.Refuse(ochre.CodeNotRetryable, "messageId", "%s", why)
 }

@@ -13,17 +13,27 @@ func (tx *Tx) LockIdentity(ctx context.Context, slackTeam, slackUser string) (*o
 	var i ochre.SlackIdentity
 	db := tx.db.WithContext(ctx)
 	if slackTeam == "" {
-		return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_user_id = ? ORDER BY slack_team_id = '', slack_team_id LIMIT 1 FOR UPDATE`,
+		return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_user_id = ? ORDER BY slack_team_id = '', slack_team_id LIMIT 1 FOR NO KEY UPDATE`,
 			tx.Tenant, slackUser).Scan(&i))
 	}
-	return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_team_id = ? AND slack_user_id = ? FOR UPDATE`,
+	return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_team_id = ? AND slack_user_id = ? FOR NO KEY UPDATE`,
 		tx.Tenant, slackTeam, slackUser).Scan(&i))
 }
 
 // LockIdentityByID reads an identity and locks it.
 func (tx *Tx) LockIdentityByID(ctx context.Context, id ochre.ID) (*ochre.SlackIdentity, error) {
 	var i ochre.SlackIdentity
-	return one(&i, tx.db.WithContext(ctx).Raw("SELECT * FROM slack_identities WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&i))
+	return one(&i, tx.db.WithContext(ctx).Raw("SELECT * FROM slack_identities WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&i))
+}
+
+// LockPeople locks, in one order everywhere, the identities of all who wrote in a thread and of one more Slack person ("" for none).
+func (tx *Tx) LockPeople(ctx context.Context, thread ochre.ID, slackTeam, slackUser string) ([]ochre.SlackIdentity, error) {
+	var is []ochre.SlackIdentity
+	err := tx.db.WithContext(ctx).Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND id IN (
+			SELECT identity_id FROM messages WHERE tenant_id = ? AND thread_id = ?
+			UNION ALL SELECT id FROM slack_identities WHERE tenant_id = ? AND slack_team_id = ? AND slack_user_id = ?) ORDER BY id FOR NO KEY UPDATE`,
+		tx.Tenant, tx.Tenant, thread, tx.Tenant, slackTeam, slackUser).Scan(&is).Error
+	return is, err
 }
 
 // InsertIdentity stores a new identity. It tells false where another transaction was first: then lock and read that one.
@@ -78,7 +88,7 @@ func (tx *Tx) UpdateSlackEndUser(ctx context.Context, u *ochre.EndUser) error {
 // LockEndUser reads an end user and locks it.
 func (tx *Tx) LockEndUser(ctx context.Context, id ochre.ID) (*ochre.EndUser, error) {
 	var u ochre.EndUser
-	return one(&u, tx.db.WithContext(ctx).Raw("SELECT * FROM end_users WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&u))
+	return one(&u, tx.db.WithContext(ctx).Raw("SELECT * FROM end_users WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&u))
 }
 
 // IdentitiesOfEndUser counts the Slack identities that point to an end user.
@@ -102,7 +112,7 @@ func (tx *Tx) UpdateTeammate(ctx context.Context, t *ochre.Teammate) error {
 // LockTeammate reads a teammate and locks it.
 func (tx *Tx) LockTeammate(ctx context.Context, id ochre.ID) (*ochre.Teammate, error) {
 	var t ochre.Teammate
-	return one(&t, tx.db.WithContext(ctx).Raw("SELECT * FROM teammates WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&t))
+	return one(&t, tx.db.WithContext(ctx).Raw("SELECT * FROM teammates WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&t))
 }
 
 // SlackNames reads the names of Slack people by user id, for mentions. Where a tenant knows a user id in several teams, any will do.

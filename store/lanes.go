@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -133,6 +134,7 @@ func (tx *Tx) HoldsItem(ctx context.Context, c Claim, item int64) error {
 
 // FailItem counts a failed attempt; with dead, the item is given up and kept as a dead letter.
 func (s *Store) FailItem(ctx context.Context, c Claim, item int64, reason string, now time.Time, dead bool) error {
+	reason = strings.ReplaceAll(strings.ToValidUTF8(reason, "\uFFFD"), "\x00", "\uFFFD") // it may quote what a stranger sent
 	var deadAt *time.Time
 	if dead {
 		deadAt = &now

@@ -12,6 +12,9 @@ import (
 const messageSQL = `SELECT m.*, p.slack_ts, p.delivery_state, p.attempts, p.error_code, p.error_message, p.next_attempt_at
 	FROM messages m LEFT JOIN message_parts p ON p.tenant_id = m.tenant_id AND p.message_id = m.id AND p.part = 0 `
 
+// Rows are locked FOR NO KEY UPDATE everywhere here: a foreign key takes KEY SHARE of the row that it names, which FOR UPDATE keeps waiting. An agent's
+// reply, which names the thread that a customer's message holds, would so wait for it out of order, and the two for one another.
+
 // Message reads one message.
 func (q queries) Message(ctx context.Context, tenant, id ochre.ID) (*ochre.Message, error) {
 	var m ochre.Message
@@ -21,13 +24,13 @@ func (q queries) Message(ctx context.Context, tenant, id ochre.ID) (*ochre.Messa
 // LockMessage reads one message and locks it until the commit.
 func (tx *Tx) LockMessage(ctx context.Context, id ochre.ID) (*ochre.Message, error) {
 	var m ochre.Message
-	return one(&m, tx.db.WithContext(ctx).Raw(messageSQL+"WHERE m.tenant_id = ? AND m.id = ? FOR UPDATE OF m", tx.Tenant, id).Scan(&m))
+	return one(&m, tx.db.WithContext(ctx).Raw(messageSQL+"WHERE m.tenant_id = ? AND m.id = ? FOR NO KEY UPDATE OF m", tx.Tenant, id).Scan(&m))
 }
 
 // LockMessageAt reads the message that a link has at a Slack ts and locks it until the commit.
 func (tx *Tx) LockMessageAt(ctx context.Context, link ochre.ID, slackTS string) (*ochre.Message, error) {
 	var m ochre.Message
-	return one(&m, tx.db.WithContext(ctx).Raw(messageSQL+"WHERE p.tenant_id = ? AND p.link_id = ? AND p.slack_ts = ? FOR UPDATE OF m", tx.Tenant, link, slackTS).Scan(&m))
+	return one(&m, tx.db.WithContext(ctx).Raw(messageSQL+"WHERE p.tenant_id = ? AND p.link_id = ? AND p.slack_ts = ? FOR NO KEY UPDATE OF m", tx.Tenant, link, slackTS).Scan(&m))
 }
 
 // LockSlackTS makes transactions about one Slack message wait for one another, also while no row of it exists.
@@ -85,7 +88,7 @@ type Part struct {
 // LockPart reads the first part of one of our messages and locks it.
 func (tx *Tx) LockPart(ctx context.Context, message ochre.ID) (*Part, error) {
 	var p Part
-	return one(&p, tx.db.WithContext(ctx).Raw(`SELECT * FROM message_parts WHERE tenant_id = ? AND message_id = ? AND part = 0 AND delivery_state IS NOT NULL FOR UPDATE`,
+	return one(&p, tx.db.WithContext(ctx).Raw(`SELECT * FROM message_parts WHERE tenant_id = ? AND message_id = ? AND part = 0 AND delivery_state IS NOT NULL FOR NO KEY UPDATE`,
 		tx.Tenant, message).Scan(&p))
 }
 
@@ -117,11 +120,12 @@ func (q queries) Tombstone(ctx context.Context, tenant, link ochre.ID, slackTS s
 	return ts, err
 }
 
-// React keeps that someone put or took an emoji. It tells whether that was news: an older event than the one known changes nothing.
+// React keeps that someone put or took an emoji. It tells whether that was news: an older event than the one known changes nothing. Of two at one time
+// the taking counts.
 func (tx *Tx) React(ctx context.Context, link ochre.ID, slackTS, emoji, slackUser, eventTS string, present bool) (bool, error) {
 	res := tx.db.WithContext(ctx).Exec(`INSERT INTO reactions AS r (tenant_id, link_id, slack_ts, emoji, slack_user_id, event_ts, present) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tenant_id, link_id, slack_ts, emoji, slack_user_id) DO UPDATE SET event_ts = excluded.event_ts, present = excluded.present
-		WHERE r.event_ts < excluded.event_ts`, tx.Tenant, link, slackTS, emoji, slackUser, eventTS, present)
+		WHERE (r.event_ts, NOT r.present) < (excluded.event_ts, NOT excluded.present)`, tx.Tenant, link, slackTS, emoji, slackUser, eventTS, present)
 	return res.RowsAffected > 0, res.Error
 }
 

@@ -53,6 +53,7 @@ func (r *Runner) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		n := r.Workers - len(free)
 		var claims []Claim
+		claimed := time.Now()
 		if n > 0 {
 			var err error
 			if claims, err = r.Store.ClaimLanes(ctx, r.Queue, r.Now(), r.Lease, n); err != nil && ctx.Err() == nil {
@@ -62,7 +63,7 @@ func (r *Runner) Run(ctx context.Context) {
 		for _, c := range claims {
 			free <- struct{}{}
 			workers.Go(func() {
-				r.work(ctx, c)
+				r.work(ctx, c, claimed)
 				<-free
 				r.Wake()
 			})
@@ -82,8 +83,8 @@ func (r *Runner) Run(ctx context.Context) {
 const itemsAtOnce = 32
 
 // work handles what waits in a lane, then gives it back.
-func (r *Runner) work(ctx context.Context, c Claim) {
-	wctx, stop := r.keep(ctx, c)
+func (r *Runner) work(ctx context.Context, c Claim, claimed time.Time) {
+	wctx, stop := r.keep(ctx, c, claimed)
 	defer stop()
 	next := r.Now()
 	items, err := r.Store.Items(wctx, c, itemsAtOnce)
@@ -98,7 +99,7 @@ func (r *Runner) work(ctx context.Context, c Claim) {
 		v := r.handle(wctx, c, it)
 		next = r.Now().Add(v.RetryAfter)
 		if errors.Is(v.Err, ErrLeaseLost) {
-			return
+			break // perhaps the item alone was: a lease that we still have is given back below
 		}
 		if v.Err != nil {
 			r.failed(wctx, c, it, v)
@@ -139,23 +140,35 @@ func (r *Runner) failed(ctx context.Context, c Claim, it Item, v Verdict) {
 	}
 }
 
-// keep renews the lease while a worker is busy. The returned context ends when the lease is lost.
-func (r *Runner) keep(ctx context.Context, c Claim) (context.Context, func()) {
+// keep renews the lease while a worker is busy. The returned context ends when the lease is lost, and a little before it would end because the
+// database could not be reached to renew it: what the worker is doing then ends while the lane is still its own.
+func (r *Runner) keep(ctx context.Context, c Claim, claimed time.Time) (context.Context, func()) {
 	wctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // an item in hand is finished though the node goes down
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		t := time.NewTicker(r.Lease / 2)
+		end := claimed.Add(r.Lease - r.Lease/10) // by our own clock: that of Now may be a test's
+		t := time.NewTimer(r.Lease / 2)
 		defer t.Stop()
 		for {
 			select {
 			case <-wctx.Done():
 				return
 			case <-t.C:
-				if err := r.Store.Renew(wctx, c, r.Now().Add(r.Lease)); errors.Is(err, ErrLeaseLost) {
-					cancel()
-					return
-				}
+			}
+			asked := time.Now()
+			rctx, stop := context.WithDeadline(wctx, end)
+			err := r.Store.Renew(rctx, c, r.Now().Add(r.Lease))
+			stop()
+			switch {
+			case err == nil:
+				end = asked.Add(r.Lease - r.Lease/10)
+				t.Reset(r.Lease / 2)
+			case errors.Is(err, ErrLeaseLost) || !time.Now().Before(end):
+				cancel()
+				return
+			default:
+				t.Reset(min(r.Lease/8, time.Until(end)))
 			}
 		}
 	}()

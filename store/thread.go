@@ -13,7 +13,7 @@ import (
 func (tx *Tx) LockThread(ctx context.Context, link ochre.ID, threadTS string) (*ochre.Thread, error) {
 	var t ochre.Thread
 	read := func() (*ochre.Thread, error) {
-		return one(&t, tx.db.WithContext(ctx).Raw("SELECT * FROM threads WHERE tenant_id = ? AND link_id = ? AND thread_ts = ? FOR UPDATE", tx.Tenant, link, threadTS).Scan(&t))
+		return one(&t, tx.db.WithContext(ctx).Raw("SELECT * FROM threads WHERE tenant_id = ? AND link_id = ? AND thread_ts = ? FOR NO KEY UPDATE", tx.Tenant, link, threadTS).Scan(&t))
 	}
 	got, err := read()
 	if err == nil {
@@ -30,7 +30,7 @@ func (tx *Tx) LockThread(ctx context.Context, link ochre.ID, threadTS string) (*
 // LockThreadByID reads a thread and locks it.
 func (tx *Tx) LockThreadByID(ctx context.Context, id ochre.ID) (*ochre.Thread, error) {
 	var t ochre.Thread
-	return one(&t, tx.db.WithContext(ctx).Raw("SELECT * FROM threads WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&t))
+	return one(&t, tx.db.WithContext(ctx).Raw("SELECT * FROM threads WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&t))
 }
 
 // ThreadOf reads the thread of a conversation.
@@ -55,7 +55,7 @@ func (tx *Tx) AdoptMessages(ctx context.Context, thread, conversation ochre.ID) 
 // ThreadMessages reads the messages of a thread in the order of the timeline, and locks them.
 func (tx *Tx) ThreadMessages(ctx context.Context, thread ochre.ID) ([]ochre.Message, error) {
 	var ms []ochre.Message
-	err := tx.db.WithContext(ctx).Raw(messageSQL+"WHERE m.tenant_id = ? AND m.thread_id = ? ORDER BY m.position, m.id FOR UPDATE OF m", tx.Tenant, thread).Scan(&ms).Error
+	err := tx.db.WithContext(ctx).Raw(messageSQL+"WHERE m.tenant_id = ? AND m.thread_id = ? ORDER BY m.position, m.id FOR NO KEY UPDATE OF m", tx.Tenant, thread).Scan(&ms).Error
 	return ms, err
 }
 
@@ -72,7 +72,7 @@ func (s *Store) NextNumber(ctx context.Context, tenant ochre.ID) (int, error) {
 // LockConversation reads a conversation and locks it until the commit.
 func (tx *Tx) LockConversation(ctx context.Context, id ochre.ID) (*ochre.Conversation, error) {
 	var c ochre.Conversation
-	return one(&c, tx.db.WithContext(ctx).Raw("SELECT * FROM conversations WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&c))
+	return one(&c, tx.db.WithContext(ctx).Raw("SELECT * FROM conversations WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&c))
 }
 
 // InsertConversation stores a new conversation.
@@ -87,9 +87,9 @@ func (tx *Tx) InsertConversation(ctx context.Context, c *ochre.Conversation) err
 // UpdateConversation writes a locked conversation as a new version.
 func (tx *Tx) UpdateConversation(ctx context.Context, c *ochre.Conversation) error {
 	c.Version++
-	err := tx.db.WithContext(ctx).Exec(`UPDATE conversations SET version = ?, title = ?, preview = ?, status = ?, base_status = ?, status_at = ?, snoozed_until = ?, priority = ?,
+	err := tx.db.WithContext(ctx).Exec(`UPDATE conversations SET version = ?, title = ?, preview = ?, status = ?, base_status = ?, status_at = ?, snoozed_until = ?, base_snoozed_until = ?, priority = ?,
 			waiting_on = ?, waiting_since = ?, assignee_id = ?, organization_id = ?, end_user_id = ?, last_activity_at = ? WHERE tenant_id = ? AND id = ?`,
-		c.Version, c.Title, c.Preview, string(c.Status), string(c.BaseStatus), c.StatusAt, c.SnoozedUntil, string(c.Priority),
+		c.Version, c.Title, c.Preview, string(c.Status), string(c.BaseStatus), c.StatusAt, c.SnoozedUntil, c.BaseSnoozedUntil, string(c.Priority),
 		c.WaitingOn, c.WaitingSince, c.AssigneeID, c.OrganizationID, c.EndUserID, c.LastActivityAt, tx.Tenant, c.ID).Error
 	if err != nil {
 		return fmt.Errorf("update a conversation: %w", err)
@@ -101,6 +101,7 @@ func (tx *Tx) UpdateConversation(ctx context.Context, c *ochre.Conversation) err
 // Positions are microseconds; those of messages that are not in Slack yet are past ochre.QueuedPosition's offset.
 type Outline struct {
 	Root           *ochre.Message // the thread's root; nil while not known
+	RootDeleted    bool           // the root was deleted, also where it was never seen
 	First          *ochre.Message // the first message there is
 	Newest         *ochre.Message // the newest that stands; apps' messages count
 	NewestCustomer int64          // position of the newest standing message of the customer's people; 0: none
@@ -130,6 +131,11 @@ func (tx *Tx) Outline(ctx context.Context, t *ochre.Thread) (*Outline, error) {
 	if o.First != nil && o.First.SlackTS != nil && *o.First.SlackTS == t.ThreadTS {
 		o.Root = o.First
 	}
+	grave, err := tx.Tombstone(ctx, tx.Tenant, t.LinkID, t.ThreadTS)
+	if err != nil {
+		return nil, err
+	}
+	o.RootDeleted = grave != ""
 	if o.Newest, err = pick(stands, "m.position DESC, m.id DESC"); err != nil {
 		return nil, err
 	}

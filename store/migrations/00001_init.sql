@@ -236,6 +236,7 @@ CREATE TABLE conversations (
   base_status      text NOT NULL CHECK (base_status IN ('OPEN', 'SNOOZED', 'CLOSED')), -- by hand or timer, at status_at; a later customer's message makes it OPEN
   status_at        timestamptz NOT NULL,
   snoozed_until    timestamptz,
+  base_snoozed_until timestamptz, -- of a base_status SNOOZED: where a deletion takes back the customer's message that had woken it, it sleeps on
   priority         text NOT NULL CHECK (priority IN ('URGENT', 'HIGH', 'NORMAL', 'LOW')),
   waiting_on       text CHECK (waiting_on IN ('US', 'CUSTOMER')),
   waiting_since    timestamptz,
