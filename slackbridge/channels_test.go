@@ -111,11 +111,16 @@ func TestAnInvitedPrivateChannelAppears(t *testing.T) {
 	if l.State != ochre.LinkWatching || l.IsSlackConnect || l.OrganizationID != nil || l.SlackTeamID != inst.SlackTeamID {
 		t.Errorf("link %+v", l)
 	}
-	// A person who joins is no news.
+	// A person who joins is no news, and costs Slack no question.
+	h.idle()
 	c.events()
+	h.control("faults", args{"method": "conversations.info", "kind": "500"})
 	h.control("invite", args{"channel": "escalations", "user": "chloe"})
 	if told := c.events(); len(told) != 0 {
 		t.Errorf("told %q of a person", told)
+	}
+	if err := h.channels.Look(t.Context(), inst, h.channel("escalations")); OutcomeOf(err).Kind != Unclear {
+		t.Errorf("Slack was asked before: %v", err)
 	}
 	// Thrown out: linked, so it stays, as one that the bot is not in. Slack's word for it goes to the rest of the channel.
 	h.act("ada", "conversations.kick", args{"channel": h.channel("escalations"), "user": inst.BotUserID})
