@@ -194,7 +194,7 @@ func TestRoutes(t *testing.T) {
 	registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "ochre_test", Help: "A test's."}))
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, _ := ochre.PrincipalFrom(r.Context())
-		io.WriteString(w, r.URL.Path+" "+p.AgentID.String()) //nolint:errcheck // a test's
+		io.WriteString(w, r.URL.Path+" "+p.AgentID.String())
 	})
 	e := setup(t, func(c *server.Config, _ *setting) {
 		c.SlackEvents, c.SlackInstall, c.SlackCallback, c.Files = echo, echo, echo, echo
@@ -243,7 +243,7 @@ func TestPanicOfAHandler(t *testing.T) {
 	e := setup(t, func(c *server.Config, _ *setting) {
 		c.SlackEvents = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("hunter2") })
 		c.SlackInstall = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			io.WriteString(w, strings.Repeat("a", 1<<16)) //nolint:errcheck // a test's
+			io.WriteString(w, strings.Repeat("a", 1<<16))
 			panic("hunter2")
 		})
 	})

@@ -186,7 +186,7 @@ func TestErrorsOfResolvers(t *testing.T) {
 		"unexpected":    {func() error { return errors.New(canary) }, "INTERNAL", 200, true},
 		"internal":      {func() error { return &ochre.Error{Code: ochre.CodeInternal, Message: canary} }, "INTERNAL", 200, true},
 		"panic":         {func() error { panic(canary) }, "INTERNAL", 200, true},
-		"nil pointer":   {func() error { var m map[string]int; m["a"] = 1; return nil }, "INTERNAL", 200, true},
+		"nil pointer":   {func() error { return errors.New(e.fakes.nobody.Email) }, "INTERNAL", 200, true},
 		"took too long": {func() error { return fmt.Errorf("query: %w", context.DeadlineExceeded) }, "UNAVAILABLE", 503, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,7 @@ type fakes struct {
 	queries       *queries
 	mutations     *mutations
 	subscriptions *subscriptions
+	nobody        *ochre.Agent // always nil
 }
 
 func (f *fakes) Query() generated.QueryResolver               { return f.queries }

@@ -43,6 +43,8 @@ func Run(ctx context.Context, l net.Listener, s *Server, log *slog.Logger) error
 	if err != nil {
 		err = errors.Join(fmt.Errorf("drain: %w", err), srv.Close())
 	}
-	<-failed // http.ErrServerClosed
+	if serving := <-failed; !errors.Is(serving, http.ErrServerClosed) {
+		err = errors.Join(err, serving)
+	}
 	return err
 }
