@@ -323,3 +323,103 @@ subscription Live {
   inboxEvents { __typename cursor }
 }
 `;(0,fW.createRoot)(document.querySelector("#graphiql")).render((0,dW.jsx)(Ml,{fetcher:sfe,defaultQuery:cfe,isHeadersEditorEnabled:!0,shouldPersistHeaders:!1,defaultEditorToolsVisibility:!0}));
+/*! Bundled license information:
+
+react/cjs/react.production.min.js:
+  (**
+   * @license React
+   * react.production.min.js
+   *
+   * Copyright (c) Facebook, Inc. and its affiliates.
+   *
+   * This source code is licensed under the MIT license found in the
+   * LICENSE file in the root directory of this source tree.
+   *)
+
+scheduler/cjs/scheduler.production.min.js:
+  (**
+   * @license React
+   * scheduler.production.min.js
+   *
+   * Copyright (c) Facebook, Inc. and its affiliates.
+   *
+   * This source code is licensed under the MIT license found in the
+   * LICENSE file in the root directory of this source tree.
+   *)
+
+react-dom/cjs/react-dom.production.min.js:
+  (**
+   * @license React
+   * react-dom.production.min.js
+   *
+   * Copyright (c) Facebook, Inc. and its affiliates.
+   *
+   * This source code is licensed under the MIT license found in the
+   * LICENSE file in the root directory of this source tree.
+   *)
+
+react/cjs/react-jsx-runtime.production.min.js:
+  (**
+   * @license React
+   * react-jsx-runtime.production.min.js
+   *
+   * Copyright (c) Facebook, Inc. and its affiliates.
+   *
+   * This source code is licensed under the MIT license found in the
+   * LICENSE file in the root directory of this source tree.
+   *)
+
+react-compiler-runtime/dist/index.js:
+  (**
+   * Copyright (c) Meta Platforms, Inc. and affiliates.
+   *
+   * This source code is licensed under the MIT license found in the
+   * LICENSE file in the root directory of this source tree.
+   *
+   * @lightSyntaxTransform
+   * @noflow
+   * @nolint
+   * @preventMunge
+   * @preserve-invariant-messages
+   *)
+
+is-primitive/index.js:
+  (*!
+   * is-primitive <https://github.com/jonschlinkert/is-primitive>
+   *
+   * Copyright (c) 2014-present, Jon Schlinkert.
+   * Released under the MIT License.
+   *)
+
+isobject/index.js:
+  (*!
+   * isobject <https://github.com/jonschlinkert/isobject>
+   *
+   * Copyright (c) 2014-2017, Jon Schlinkert.
+   * Released under the MIT License.
+   *)
+
+is-plain-object/index.js:
+  (*!
+   * is-plain-object <https://github.com/jonschlinkert/is-plain-object>
+   *
+   * Copyright (c) 2014-2017, Jon Schlinkert.
+   * Released under the MIT License.
+   *)
+
+set-value/index.js:
+  (*!
+   * set-value <https://github.com/jonschlinkert/set-value>
+   *
+   * Copyright (c) Jon Schlinkert (https://github.com/jonschlinkert).
+   * Released under the MIT License.
+   *)
+
+get-value/index.js:
+  (*!
+   * get-value <https://github.com/jonschlinkert/get-value>
+   *
+   * Copyright (c) 2014-2018, Jon Schlinkert.
+   * Released under the MIT License.
+   *)
+*/
