@@ -1,0 +1,52 @@
+//go:build unix
+
+// Package e2e_test runs the real program, built with its fault points and (where the tests are) the race detector, against the Slack simulator over HTTP.
+// Its tests tell what a customer, an agent and an operator do and see; a world is all that one test needs, and no two tests share one.
+package e2e_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/ochrehq/ochre/internal/testenv"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !given("test.parallel") { // most of the time is spent on waiting for leases and settle times, hardly any on work
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			panic(err)
+		}
+	}
+	testenv.Main(m, func() error { return goleak.Find() })
+}
+
+func given(name string) (found bool) {
+	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}
+
+// program builds the program once and gives its path. It lies beside the test's own binary, which `go test` removes with its folder.
+var program = sync.OnceValues(func() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(self), "ochre-under-test")
+	args := []string{"build", "-tags", "faults", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "../cmd/ochre")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go %v: %w\n%s", cmd.Args, err, out)
+	}
+	return path, nil
+})
