@@ -88,6 +88,8 @@ func (f *fakeExecutor) Start(ctx context.Context, op Operation) (Stream, []*gqle
 		}
 	case "lags":
 		next = func(context.Context, int) (string, error) { return "", ErrSlowConsumer }
+	case "interrupted":
+		next = func(context.Context, int) (string, error) { return "", ErrInterrupted }
 	case "panics":
 		panic("in Start")
 	case "panicsLater":

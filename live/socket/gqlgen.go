@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -22,7 +23,7 @@ type gqlgenExecutor struct{ exec graphql.GraphExecutor }
 
 // Start implements Executor. A panic becomes one INTERNAL error.
 func (g gqlgenExecutor) Start(ctx context.Context, op Operation) (stream Stream, errs []*gqlerror.Error) {
-	ctx = graphql.StartOperationTrace(ctx)
+	ctx, lost := withInterruption(graphql.StartOperationTrace(ctx))
 	params := &graphql.RawParams{Query: op.Query, OperationName: op.OperationName}
 	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	if err := decodeNumbers(op.Variables, &params.Variables); err != nil {
@@ -51,7 +52,7 @@ func (g gqlgenExecutor) Start(ctx context.Context, op Operation) (stream Stream,
 		return nil, []*gqlerror.Error{{Err: ErrReadOnly, Message: ErrReadOnly.Error()}}
 	}
 	next, ctx := g.exec.DispatchOperation(withOperation(ctx, opCtx), opCtx)
-	return &gqlgenStream{g: g, opCtx: opCtx, next: next, ctx: ctx, cancel: cancel, single: kind != ast.Subscription}, nil
+	return &gqlgenStream{g: g, opCtx: opCtx, next: next, ctx: ctx, cancel: cancel, single: kind != ast.Subscription, lost: lost}, nil
 }
 
 // withOperation makes opCtx known to presenters and middleware, also where it is only half made.
@@ -92,9 +93,11 @@ type gqlgenStream struct {
 	cancel context.CancelFunc
 	single bool
 	ended  bool
+	lost   *atomic.Bool // Interrupt was called
 }
 
-// Next implements Stream. The given context is Start's or derived from it; only its end is of interest here.
+// Next implements Stream. The given context is Start's or derived from it; only its end is of interest here. A result of a subscription that
+// lacks something because it could not be read now would be a hole in what the client sees: the client is to come back and get it whole.
 func (s *gqlgenStream) Next(ctx context.Context) (payload []byte, err error) {
 	if s.ended {
 		return nil, io.EOF
@@ -111,6 +114,8 @@ func (s *gqlgenStream) Next(ctx context.Context) (payload []byte, err error) {
 	switch {
 	case res == nil && s.ctx.Err() != nil:
 		return nil, s.ctx.Err()
+	case res == nil && s.lost.Load(), res != nil && !s.single && unavailable(res.Errors):
+		return nil, ErrInterrupted
 	case res == nil:
 		return nil, io.EOF
 	case res.Data == nil && len(res.Errors) > 0: // not even null: nothing was executed

@@ -27,7 +27,10 @@ func (r *resolvers) Query() testschema.QueryResolver               { return quer
 func (r *resolvers) Mutation() testschema.MutationResolver         { return r }
 func (r *resolvers) Subscription() testschema.SubscriptionResolver { return r }
 
-func (r *resolvers) Broken(context.Context, *testschema.Item) (string, error) {
+func (r *resolvers) Broken(_ context.Context, item *testschema.Item) (string, error) {
+	if item.Text == "away" {
+		return "", ochre.Errorf(ochre.CodeUnavailable, "away")
+	}
 	return "", ochre.Errorf(ochre.CodeNotFound, "broken")
 }
 func (r *resolvers) Bump(context.Context) (int, error) { return 1, nil }
@@ -44,6 +47,9 @@ func (r *resolvers) Count(ctx context.Context, text string, n int) (<-chan *test
 	for i := range n {
 		ch <- &testschema.Item{Text: fmt.Sprintf("%s-%d", text, i), Any: i}
 	}
+	if text == "lost" {
+		Interrupt(ctx)
+	}
 	close(ch)
 	return ch, nil
 }
@@ -53,7 +59,10 @@ func (r *resolvers) Ticks(ctx context.Context) (<-chan *testschema.Item, error) 
 	return r.ticks, nil
 }
 
-func (r *resolvers) Refused(context.Context) (<-chan *testschema.Item, error) {
+func (r *resolvers) Refused(ctx context.Context) (<-chan *testschema.Item, error) {
+	if graphql.GetOperationContext(ctx).Operation.Name == "Away" {
+		return nil, ochre.Errorf(ochre.CodeUnavailable, "away")
+	}
 	return nil, ochre.Errorf(ochre.CodeInvalidCursor, "not a cursor")
 }
 func (r *resolvers) Panics(context.Context) (<-chan *testschema.Item, error) {
@@ -82,7 +91,7 @@ func (limit) MutateOperationContext(_ context.Context, op *graphql.OperationCont
 }
 
 func newResolvers() *resolvers {
-	return &resolvers{ticks: make(chan *testschema.Item), ended: make(chan struct{}, 10)}
+	return &resolvers{ticks: make(chan *testschema.Item, 1), ended: make(chan struct{}, 10)}
 }
 
 // newExecutor is gqlgen's executor as a server sets it up: presenter, recover function, limit.
@@ -123,6 +132,8 @@ func run(t *testing.T, e Executor, op Operation) (lines []string) {
 			payloads = append(payloads, payload)
 		case errors.Is(err, io.EOF):
 			last = "end"
+		case errors.Is(err, ErrInterrupted):
+			last = "interrupted"
 		case errors.As(err, &list):
 			last = "error " + string(encodeErrors(list))
 		default:
@@ -156,6 +167,14 @@ func TestGQLGenExecutor(t *testing.T) {
 		{name: "named operation", op: Operation{Query: `query A{echo(text:"a"){text}} mutation B{bump}`, OperationName: "B"}, want: []string{`{"data":{"bump":1}}`}},
 		{name: "subscription, each result its own bytes", op: Operation{Query: `subscription{count(text:"x",n:3){text}}`},
 			want: []string{`{"data":{"count":{"text":"x-0"}}}`, `{"data":{"count":{"text":"x-1"}}}`, `{"data":{"count":{"text":"x-2"}}}`}},
+		{name: "subscription whose source is lost", op: Operation{Query: `subscription{count(text:"lost",n:1){text}}`},
+			want: []string{`{"data":{"count":{"text":"lost-0"}}}`, "interrupted"}},
+		{name: "subscription, a field fails", op: Operation{Query: `subscription{count(text:"x",n:1){broken}}`},
+			want: []string{`{"errors":[{"message":"broken","path":["broken"],"locations":[{"line":1,"column":34}],"extensions":{"code":"NOT_FOUND"}}],"data":{"count":null}}`}},
+		{name: "subscription, a field can't be read now", op: Operation{Query: `subscription{ticks{broken}}`}, want: []string{"interrupted"}},
+		{name: "subscription can't begin now", op: Operation{Query: `subscription Away{refused{text}}`}, want: []string{"interrupted"}},
+		{name: "query, a field can't be read now", op: Operation{Query: `{echo(text:"away"){broken}}`},
+			want: []string{`{"errors":[{"message":"away","path":["echo","broken"],"locations":[{"line":1,"column":20}],"extensions":{"code":"UNAVAILABLE"}}],"data":{"echo":null}}`}},
 		{name: "field error", op: Operation{Query: `{echo(text:"a"){broken}}`},
 			want: []string{`{"errors":[{"message":"broken","path":["echo","broken"],"locations":[{"line":1,"column":17}],"extensions":{"code":"NOT_FOUND"}}],"data":{"echo":null}}`}},
 		{name: "syntax error", op: Operation{Query: `{`},
@@ -176,7 +195,9 @@ func TestGQLGenExecutor(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			got := run(t, newExecutor(newResolvers(), tc.with...), tc.op)
+			r := newResolvers()
+			r.ticks <- &testschema.Item{Text: "away"}
+			got := run(t, newExecutor(r, tc.with...), tc.op)
 			if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tc.want) {
 				t.Errorf("got  %q\nwant %q", got, tc.want)
 			}

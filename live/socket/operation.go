@@ -89,6 +89,9 @@ func (s *session) run(op *operation) {
 		case errors.Is(err, ErrSlowConsumer):
 			s.close(codeTryLater, "Slow consumer")
 			return
+		case errors.Is(err, ErrInterrupted):
+			s.close(codeTryLater, "Try again later")
+			return
 		default:
 			s.finish(op, errorFrame(op.id, present(err)))
 			return

@@ -89,6 +89,7 @@ func TestClose(t *testing.T) {
 		{"message too big", []string{`{"type":"ping","payload":{"a":"` + strings.Repeat("x", 1<<20) + `"}}`}, 1009, "Message too big"},
 		{"message far too big", []string{strings.Repeat("x", 4<<20)}, 1009, "Message too big"},
 		{"not UTF-8", []string{"{\"type\":\"ping\xff\"}"}, 1007, "Message is not UTF-8"},
+		{"a source is lost", []string{subscribe("1", "interrupted")}, 1013, "Try again later"},
 		{"too slow for its stream", []string{subscribe("1", "lags")}, 1013, "Slow consumer"},
 		{"empty", []string{" "}, 4400, "Message is not a JSON object"},
 		{"bad JSON", []string{`{"type":"ping"`}, 4400, "Message is not a JSON object"},

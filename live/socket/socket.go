@@ -45,7 +45,7 @@ type Executor interface {
 //
 // Next blocks until a result is there and returns it as an encoded ExecutionResult that nobody changes afterwards: the
 // same bytes may be on their way to many sockets. io.EOF ends the stream, a gqlerror.List is a request error (an
-// operation that failed before its first result), ErrSlowConsumer closes the connection. The context is Start's, or
+// operation that failed before its first result), ErrSlowConsumer and ErrInterrupted close the connection. The context is Start's, or
 // one derived from it. Close releases the stream; it is called once, after the last Next has returned.
 type Stream interface {
 	Next(ctx context.Context) (payload []byte, err error)

@@ -21,7 +21,7 @@ import (
 // A request that is no GraphQL request gets its HTTP status (400, 405, 406, 413, 415) as requestFrom says, a mutation by
 // GET 405. Errors of the GraphQL document come in a `next` event of an accepted stream, as the protocol demands: a
 // browser's EventSource shows nobody the body of a 400. A stream that ends without `complete` was cut (restart, access
-// lost, slow reader), and its client is to reconnect.
+// or source lost, slow reader), and its client is to reconnect.
 func (s *Server) ServeSSE(w http.ResponseWriter, r *http.Request) {
 	op, refusal := s.requestFrom(w, r)
 	if refusal != nil {
@@ -181,7 +181,7 @@ func (e *eventStream) result(res result) bool {
 		return e.write(nextEvent(res.payload))
 	case errors.Is(res.err, io.EOF):
 		e.write([]byte("event: complete\ndata:\n\n"))
-	case errors.Is(res.err, ErrSlowConsumer), e.ctx.Err() != nil:
+	case errors.Is(res.err, ErrSlowConsumer), errors.Is(res.err, ErrInterrupted), e.ctx.Err() != nil:
 	default:
 		e.refuse(present(res.err))
 	}

@@ -139,6 +139,7 @@ func TestSSEOperations(t *testing.T) {
 		{"panics", failed("internal error", "INTERNAL")},
 		{"panicsLater", failed("internal error", "INTERNAL")},
 		{"lags", nil},
+		{"interrupted", nil},
 	} {
 		t.Run(tc.query, func(t *testing.T) {
 			t.Parallel()
