@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Usage: scripts/prereqs.sh dev|test
+# Usage: scripts/prereqs.sh dev|test|browser
 #
-# Says for each program that must be there whether it is. What else `make dev` or `make test` needs (PostgreSQL; for tests also Redis
-# and, where there are browser tests, Chromium) is installed if we are root on Debian; else the command that installs it is printed.
+# Says for each program that must be there whether it is. What else `make dev` or `make test` needs (PostgreSQL; for tests also Redis,
+# for the browser tests Chromium) is installed if we are root on Debian; else the command that installs it is printed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-what=${1:?usage: $0 dev|test}
+what=${1:?usage: $0 dev|test|browser}
 failed=
 
 # need NAME OLDEST VERSION HINT: one line. VERSION is empty if there is none; OLDEST is empty if any will do.
@@ -50,13 +50,15 @@ has_chromium() {
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     [ -d "/Applications/Chromium.app" ] || [ -d "/Applications/Google Chrome.app" ]
 }
-has_browser_tests() { [ -f web/package.json ] && grep -q playwright web/package.json; }
+
 
 apt=() brew=()
 has_postgres || { apt+=(postgresql) brew+=(postgresql@17); }
 if [ "$what" = test ]; then
   has_redis || { apt+=(redis-server) brew+=(valkey); }
-  if has_browser_tests && ! has_chromium; then apt+=(chromium) brew+=(chromium); fi
+fi
+if [ "$what" = browser ]; then
+  has_chromium || { apt+=(chromium) brew+=(chromium); }
 fi
 [ ${#apt[@]} -gt 0 ] || exit 0
 

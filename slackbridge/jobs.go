@@ -94,17 +94,11 @@ func (j *Jobs) do(ctx context.Context, c store.Claim, it store.Item) error {
 }
 
 func (j *Jobs) workspaceEvent(ctx context.Context, c store.Claim, it store.Item) error {
-	env, err := ParseEnvelope(it.Payload)
+	w, err := ParseWorkspaceEvent(it.Payload)
 	if err != nil {
 		return err
 	}
-	var raw struct {
-		Event json.RawMessage `json:"event"`
-	}
-	if err := json.Unmarshal(it.Payload, &raw); err != nil {
-		return fmt.Errorf("decode a workspace event: %w", err)
-	}
-	err = j.Channels.Handle(ctx, WorkspaceEvent{SlackTeamIDs: env.Teams(), AppID: env.APIAppID, At: time.Unix(env.EventTime, 0), Inner: raw.Event})
+	err = j.Channels.Handle(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -254,31 +248,7 @@ func (j *Jobs) root(ctx context.Context, r desk.Receipt, thread ochre.ID) error 
 	if err != nil {
 		return err
 	}
-	env, err := fetchedMessage(raw, r.Link.SlackChannelID)
-	if err != nil {
-		return err
-	}
-	_, err = translateAndReceive(ctx, j.Desk, r, env)
+	ev, drop := TranslateMessage(raw, linkContext(r), storedNames{ctx, j.Desk.Store, r.Claim.TenantID})
+	_, err = receive(ctx, j.Desk, r, ev, drop)
 	return err
-}
-
-// fetchedMessage makes an envelope of a message that was read from Slack, as if an event had brought it.
-func fetchedMessage(raw json.RawMessage, channel string) (*Envelope, error) {
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return nil, fmt.Errorf("decode a fetched message: %w", err)
-	}
-	for key, value := range map[string]string{"type": "message", "channel": channel} {
-		b, err := json.Marshal(value)
-		if err != nil {
-			return nil, err
-		}
-		fields[key] = b
-	}
-	body, err := json.Marshal(map[string]any{"type": "event_callback", "event": fields})
-	if err != nil {
-		return nil, fmt.Errorf("encode a fetched message: %w", err)
-	}
-	env, err := ParseEnvelope(body)
-	return &env, err
 }

@@ -245,4 +245,3 @@ func (s *Sender) Runner(st *store.Store, workers int) *store.Runner {
 		Store: st, Queue: store.QueueOutbound, Workers: workers, Lease: SendLease, Poll: 250 * time.Millisecond, Now: s.Desk.Now, Handle: s.Handle, Log: s.Log,
 	}
 }
-

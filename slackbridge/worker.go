@@ -54,7 +54,8 @@ func (g *Ingest) apply(ctx context.Context, c store.Claim, it store.Item) (strin
 	if err != nil {
 		return "unreadable", g.Desk.Drop(ctx, r, "unreadable")
 	}
-	return translateAndReceive(ctx, g.Desk, r, &env)
+	ev, drop := Translate(env, linkContext(r), storedNames{ctx, g.Desk.Store, c.TenantID})
+	return receive(ctx, g.Desk, r, ev, drop)
 }
 
 // receipt reads what an item's event is applied with.
@@ -67,9 +68,13 @@ func receipt(ctx context.Context, st *store.Store, c store.Claim, it store.Item,
 	return desk.Receipt{Claim: c, Item: it, Link: l, Installation: inst}, err
 }
 
-func translateAndReceive(ctx context.Context, d *desk.Desk, r desk.Receipt, env *Envelope) (string, error) {
-	lc := LinkContext{Link: *r.Link, TeamID: r.Installation.SlackTeamID, BotUserID: r.Installation.BotUserID, BotID: r.Installation.BotID, AppID: r.Installation.AppID}
-	ev, drop := Translate(*env, lc, storedNames{ctx, d.Store, r.Claim.TenantID})
+func linkContext(r desk.Receipt) LinkContext {
+	i := r.Installation
+	return LinkContext{Link: *r.Link, TeamID: i.SlackTeamID, BotUserID: i.BotUserID, BotID: i.BotID, AppID: i.AppID}
+}
+
+// receive applies what was translated, or takes it from its lane with the reason why it means nothing.
+func receive(ctx context.Context, d *desk.Desk, r desk.Receipt, ev desk.SlackEvent, drop string) (string, error) {
 	if drop != "" {
 		return drop, d.Drop(ctx, r, drop)
 	}

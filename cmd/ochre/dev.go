@@ -38,6 +38,7 @@ type devCommand struct {
 	SimAddr string `name:"sim-addr" help:"Where the Slack simulator listens. Left out: 127.0.0.1:8081, or the next free port." placeholder:"HOST:PORT"`
 	DataDir string `name:"data-dir" default:".ochre" help:"Where everything is kept."`
 	Reset   bool   `help:"Forget everything first."`
+	Forget  bool   `help:"Forget everything and end." hidden:""`
 }
 
 // dev is a running `ochre dev`.
@@ -61,14 +62,17 @@ func (c *devCommand) Run(ctx context.Context, out *streams) (err error) {
 	}
 	d := &dev{command: c, out: out.out, dir: dir, ready: make(chan struct{}), began: time.Now()}
 	_, missing := os.Stat(d.path("secret-key"))
-	if c.Reset {
+	if c.Reset || c.Forget {
 		d.say("Forgetting what is in %s", dir)
 	}
 	// PostgreSQL's data may be kept elsewhere (see localpg): who deletes the folder by hand means that too.
-	if c.Reset || errors.Is(missing, os.ErrNotExist) {
+	if c.Reset || c.Forget || errors.Is(missing, os.ErrNotExist) {
 		if err := errors.Join(localpg.Reset(ctx, filepath.Join(dir, "postgres")), os.RemoveAll(filepath.Join(dir, "slack")), os.RemoveAll(filepath.Join(dir, "secrets"))); err != nil {
 			return fmt.Errorf("reset: %w", err)
 		}
+	}
+	if c.Forget {
+		return nil
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)

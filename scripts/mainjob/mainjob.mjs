@@ -39,7 +39,7 @@ async function until(what, seconds, look) {
 
 const world = await (await fetch(`${slack}/world`)).json();
 const { viewer, channelLinks, latestEventCursor } = await graphql(
-  '{ latestEventCursor viewer { name } channelLinks(first: 10) { nodes { slackChannelId slackTeamId isSlackConnect organization { name } } } }',
+  '{ latestEventCursor viewer { name avatarUrl } channelLinks(first: 10) { nodes { slackChannelId slackTeamId isSlackConnect organization { name } } } }',
 );
 const link = channelLinks.nodes.find((l) => l.isSlackConnect);
 assert.ok(link, 'no Slack Connect channel is linked');
@@ -98,9 +98,11 @@ const reply = await until('the reply in the thread', 30, async () => {
   const { messages } = await customerSlack.conversations.replies({ channel: link.slackChannelId, ts: posted.ts });
   return messages.find((m) => m.ts !== posted.ts);
 });
-console.log(`reply in the thread after ${Date.now() - began} ms, as ${reply.username} with icon ${reply.icons?.image_64 ?? reply.icons?.emoji ?? 'none'}`);
+const icon = reply.icons?.image_72 ?? reply.icons?.image_48;
+console.log(`reply in the thread after ${Date.now() - began} ms, as ${reply.username} with the avatar ${icon}`);
 assert.equal(reply.thread_ts, posted.ts);
 assert.equal(reply.username, viewer.name, 'the reply does not show the agent');
+assert.equal(icon, viewer.avatarUrl, 'the reply does not show the agent\'s avatar');
 assert.equal(reply.blocks?.[0]?.type, 'rich_text');
 assert.ok(!/<!channel>/.test(reply.text), 'the reply pings the channel');
 assert.ok(!JSON.stringify(reply.blocks).includes('"broadcast"'), 'the reply pings the channel');
