@@ -2,6 +2,7 @@
 package live
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 
@@ -19,17 +20,20 @@ const (
 // Cursors makes and reads event cursors: version, epoch of the log, tenant and seq, signed. It is safe for concurrent use.
 type Cursors struct {
 	keys  *secret.Keys
-	epoch string
+	epoch [epochLength]byte
 }
 
-// NewCursors makes Cursors of a database whose log has the epoch (12 characters, see store.LogEpoch).
-func NewCursors(keys *secret.Keys, epoch string) *Cursors { return &Cursors{keys, epoch} }
+// NewCursors makes Cursors of a database whose log has the epoch (any text, see store.LogEpoch).
+func NewCursors(keys *secret.Keys, epoch string) *Cursors {
+	sum := sha256.Sum256([]byte(epoch))
+	return &Cursors{keys, [epochLength]byte(sum[:])}
+}
 
 // Encode gives the cursor of a position in a tenant's log; seq 0 is before the first event.
 func (c *Cursors) Encode(tenant ochre.ID, seq int64) ochre.EventCursor {
 	b := make([]byte, 0, cursorLength+macLength)
 	b = append(b, cursorVersion)
-	b = append(b, c.epoch...)
+	b = append(b, c.epoch[:]...)
 	b = append(b, tenant[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(seq)) //nolint:gosec // seq is never negative
 	b = append(b, c.keys.Sign("event cursor", b)...)
@@ -39,13 +43,13 @@ func (c *Cursors) Encode(tenant ochre.ID, seq int64) ochre.EventCursor {
 // Decode reads a cursor of a tenant. current is false for one of another epoch, whose seq means nothing here: its holder is told a Gap.
 // Anything that this tenant was never given is INVALID_CURSOR.
 func (c *Cursors) Decode(tenant ochre.ID, cursor ochre.EventCursor) (seq int64, current bool, err error) {
-	b, err := base64.RawURLEncoding.DecodeString(string(cursor))
+	b, err := base64.RawURLEncoding.Strict().DecodeString(string(cursor))
 	if err != nil || len(b) != cursorLength+macLength || b[0] != cursorVersion ||
 		!c.keys.Verify("event cursor", b[:cursorLength], b[cursorLength:]) || ochre.ID(b[1+epochLength:1+epochLength+16]) != tenant {
 		return 0, false, InvalidCursor()
 	}
 	seq = int64(binary.BigEndian.Uint64(b[1+epochLength+16:])) //nolint:gosec // we signed it
-	return seq, string(b[1:1+epochLength]) == c.epoch, nil
+	return seq, [epochLength]byte(b[1:]) == c.epoch, nil
 }
 
 // InvalidCursor is the refusal of an event cursor.

@@ -1,29 +1,26 @@
 package live
 
 import (
-	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/ochrehq/ochre"
 )
 
-// ringSize is how many of a tenant's newest events a node keeps: who is not further behind is served without the database.
-const ringSize = 1024
-
-// entry is an event of the ring, with its objects once somebody asked for them: they are read once for all subscribers of the node.
-type entry struct {
-	event ochre.Event
-
-	mu     sync.Mutex
-	loaded ochre.InboxEvent
-}
+// Sizes of a feed.
+const (
+	ringSize  = 1024 // a tenant's newest events that a node keeps: who is not further behind needs no look into the log
+	sharedNow = 64   // of these, the newest whose objects are kept too: those that live subscribers ask for at the same time
+)
 
 // feed is the newest part of one tenant's log on this node, in order and without holes up to head.
 type feed struct {
-	tenant ochre.ID
+	tenant  ochre.ID
+	filling chan struct{} // full while somebody reads the log for this feed
 
 	mu      sync.Mutex
+	started bool                  // head means something
 	head    int64                 // newest seq that was emitted
 	ring    []*entry              // seq head-len+1 … head
 	early   map[int64]ochre.Event // came before their turn
@@ -35,22 +32,42 @@ type feed struct {
 }
 
 func newFeed(tenant ochre.ID) *feed {
-	return &feed{tenant: tenant, early: map[int64]ochre.Event{}, changed: make(chan struct{})}
+	return &feed{tenant: tenant, filling: make(chan struct{}, 1), early: map[int64]ochre.Event{}, changed: make(chan struct{})}
 }
 
-// start sets where the log stood when the feed began.
+// start sets where the log stood when the feed began, the first time.
 func (f *feed) start(seq int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if seq > f.head {
-		f.head = seq
-		f.ring = nil
+	if !f.started {
+		f.started = true
+		f.skipTo(seq)
 	}
-	f.emitReady()
 }
 
-// offer takes events in any order, any number of times. It tells whether there is a hole now.
-func (f *feed) offer(now time.Time, events ...ochre.Event) bool {
+// skip makes the feed go on behind a seq, without what is before it: that can't be read any more, or is too much to keep.
+func (f *feed) skip(seq int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if seq > f.head {
+		f.skipTo(seq)
+	}
+}
+
+// skipTo is skip with f.mu held.
+func (f *feed) skipTo(seq int64) {
+	f.head, f.ring = seq, nil
+	for early := range f.early {
+		if early <= seq {
+			delete(f.early, early)
+		}
+	}
+	f.emitReady()
+	f.wake()
+}
+
+// offer takes events in any order, any number of times. opened tells that there is a hole now where there was none before; holeAt is its name.
+func (f *feed) offer(now time.Time, events ...ochre.Event) (opened bool, holeAt time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range events {
@@ -58,42 +75,62 @@ func (f *feed) offer(now time.Time, events ...ochre.Event) bool {
 			f.early[e.Seq] = e
 		}
 	}
-	f.emitReady()
+	if !f.started {
+		return false, time.Time{}
+	}
+	if f.emitReady() {
+		f.wake()
+	}
 	switch {
 	case len(f.early) == 0:
 		f.holeAt = time.Time{}
 	case f.holeAt.IsZero():
 		f.holeAt = now
+		return true, now
 	}
-	return len(f.early) > 0
+	return false, f.holeAt
 }
 
-// emitReady moves head over what has come. f.mu is held.
-func (f *feed) emitReady() {
-	moved := false
+// emitReady moves head over what has come, and tells whether it moved. f.mu is held.
+func (f *feed) emitReady() bool {
+	from := f.head
 	for {
 		e, ok := f.early[f.head+1]
 		if !ok {
-			break
+			return f.head > from
 		}
 		delete(f.early, e.Seq)
-		if len(f.ring) == ringSize {
-			copy(f.ring, f.ring[1:])
-			f.ring = f.ring[:ringSize-1]
-		}
-		f.ring = append(f.ring, &entry{event: e})
-		f.head = e.Seq
-		moved = true
+		f.emit(e)
 	}
-	for seq := range f.early { // a start may have passed some
-		if seq <= f.head {
-			delete(f.early, seq)
+}
+
+func (f *feed) emit(e ochre.Event) {
+	for _, other := range f.ring[max(0, len(f.ring)-sharedNow):] {
+		if e.ObjectID != nil && other.event.ObjectID != nil && *e.ObjectID == *other.event.ObjectID {
+			other.unshare() // what was read of it is out of date: it may even be gone
 		}
 	}
-	if moved {
-		close(f.changed)
-		f.changed = make(chan struct{})
+	if len(f.ring) == ringSize {
+		f.ring = slices.Delete(f.ring, 0, 1)
 	}
+	f.ring = append(f.ring, &entry{event: e})
+	if n := len(f.ring); n > sharedNow {
+		f.ring[n-1-sharedNow].unshare()
+	}
+	f.head = e.Seq
+}
+
+// wake tells who waits that head moved. f.mu is held.
+func (f *feed) wake() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// hasHole tells whether the hole that offer named is still open.
+func (f *feed) hasHole(at time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !at.IsZero() && f.holeAt.Equal(at)
 }
 
 // position gives head and a channel that is closed when it moves.
@@ -103,30 +140,22 @@ func (f *feed) position() (int64, <-chan struct{}) {
 	return f.head, f.changed
 }
 
-// after gives the ring's entries behind a seq; false where the ring does not reach back so far.
-func (f *feed) after(seq int64) ([]*entry, bool) {
+func (f *feed) isStarted() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := f.head - seq
+	return f.started
+}
+
+// after gives at most limit of the ring's entries behind a seq; false where the ring does not reach back so far.
+func (f *feed) after(seq int64, limit int) ([]*entry, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := int(f.head - seq)
 	if n <= 0 {
 		return nil, true
 	}
-	if n > int64(len(f.ring)) {
+	if n > len(f.ring) {
 		return nil, false
 	}
-	return append([]*entry(nil), f.ring[int64(len(f.ring))-n:]...), true
-}
-
-// load gives the event with its objects, read once.
-func (e *entry) load(ctx context.Context, h *Hub) (ochre.InboxEvent, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.loaded == nil {
-		ev, err := h.load(ctx, e.event)
-		if err != nil {
-			return nil, err
-		}
-		e.loaded = ev
-	}
-	return e.loaded, nil
+	return slices.Clone(f.ring[len(f.ring)-n:][:min(n, limit)]), true
 }

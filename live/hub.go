@@ -10,12 +10,15 @@ import (
 	"github.com/ochrehq/ochre/store"
 )
 
-// Times of the hub.
+// Times and sizes of the hub.
 const (
 	lookInterval = time.Second           // how often the counters are looked at: it closes losses at the tail, and is the way without Redis
 	holeWait     = 30 * time.Millisecond // how long an event that is missing may still come by itself
 	feedLinger   = 30 * time.Second      // how long a feed without subscribers is kept
-	readAtOnce   = 500                   // events read from the log in one go
+	readTimeout  = 5 * time.Second       // of one read of the database
+	blindAfter   = 10 * time.Second      // a node that can't read the log for so long sends its subscribers elsewhere
+	readAtOnce   = 200                   // events read from the log in one go
+	fillAtOnce   = 4                     // feeds for which a look reads the log at the same time
 )
 
 // Bus carries committed events to the other nodes. It may lose, double and reorder them.
@@ -25,7 +28,7 @@ type Bus interface {
 	// Follow asks for a tenant's events, Unfollow ends that. They must not block.
 	Follow(tenant ochre.ID)
 	Unfollow(tenant ochre.ID)
-	// Run hands over what comes until ctx ends.
+	// Run hands over what comes until ctx ends. No events mean that the bus follows the tenant from now on: what came before may be missing.
 	Run(ctx context.Context, receive func(tenant ochre.ID, events []ochre.Event))
 }
 
@@ -36,18 +39,31 @@ type Hub struct {
 	Bus     Bus // nil: one node alone
 	Log     *slog.Logger
 
-	mu    sync.Mutex
-	feeds map[ochre.ID]*feed
-	holes chan *feed
+	mu     sync.Mutex
+	feeds  map[ochre.ID]*feed
+	cut    chan struct{} // closed when subscriptions are to end: the node is blind
+	checks chan check
 }
 
-// NewHub makes a Hub; Run makes it live.
+// check is a feed that may lack something: a hole that was named by offer, or anything.
+type check struct {
+	feed   *feed
+	holeAt time.Time
+}
+
+// NewHub makes a Hub; Run makes it live. b may be nil, a nil *RedisBus too.
 func NewHub(s *store.Store, c *Cursors, b Bus, log *slog.Logger) *Hub {
-	return &Hub{Store: s, Cursors: c, Bus: b, Log: log, feeds: map[ochre.ID]*feed{}, holes: make(chan *feed, 64)}
+	if b == (*RedisBus)(nil) {
+		b = nil
+	}
+	return &Hub{Store: s, Cursors: c, Bus: b, Log: log, feeds: map[ochre.ID]*feed{}, cut: make(chan struct{}), checks: make(chan check, 256)}
 }
 
 // Publish tells of events that were just committed on this node. It never blocks: what gets lost on the way is found in the log.
 func (h *Hub) Publish(tenant ochre.ID, events []ochre.Event) {
+	if len(events) == 0 {
+		return
+	}
 	h.receive(tenant, events)
 	if h.Bus != nil {
 		h.Bus.Publish(tenant, events)
@@ -58,16 +74,22 @@ func (h *Hub) receive(tenant ochre.ID, events []ochre.Event) {
 	h.mu.Lock()
 	f := h.feeds[tenant]
 	h.mu.Unlock()
-	if f != nil && f.offer(time.Now(), events...) {
-		select {
-		case h.holes <- f:
-		default: // the next look at the counters finds it
-		}
+	if f == nil {
+		return
+	}
+	opened, holeAt := f.offer(time.Now(), events...)
+	if !opened && len(events) > 0 {
+		return
+	}
+	select {
+	case h.checks <- check{f, holeAt}:
+	default: // the next look at the counters finds it
 	}
 }
 
-// Run keeps the feeds live until ctx ends.
+// Run keeps the feeds live until ctx ends. Then what is subscribed ends too.
 func (h *Hub) Run(ctx context.Context) {
+	defer h.interrupt()
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	if h.Bus != nil {
@@ -76,14 +98,29 @@ func (h *Hub) Run(ctx context.Context) {
 	parts.Go(func() { h.mend(ctx) })
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
+	seen := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			h.look(ctx)
+		}
+		if h.look(ctx) {
+			seen = time.Now()
+		} else if time.Since(seen) > blindAfter && ctx.Err() == nil {
+			h.Log.Warn("the event log can't be read; subscribers are sent to another node", "since", seen)
+			h.interrupt()
+			seen = time.Now()
 		}
 	}
+}
+
+// interrupt ends all subscriptions. Their clients come back, here or elsewhere.
+func (h *Hub) interrupt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(h.cut)
+	h.cut = make(chan struct{})
 }
 
 // mend reads what stays missing for longer than holeWait.
@@ -92,106 +129,152 @@ func (h *Hub) mend(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case f := <-h.holes:
-			t := time.NewTimer(holeWait)
-			select {
-			case <-ctx.Done():
-				t.Stop()
-				return
-			case <-t.C:
+		case c := <-h.checks:
+			if !c.holeAt.IsZero() {
+				if !wait(ctx, time.Until(c.holeAt.Add(holeWait))) {
+					return
+				}
+				if !c.feed.hasHole(c.holeAt) {
+					continue
+				}
 			}
-			if f.offer(time.Now()) {
-				h.fill(ctx, f)
+			if !c.feed.isStarted() {
+				continue
+			}
+			head, _ := c.feed.position()
+			if err := h.fill(ctx, c.feed, head+1); err != nil && ctx.Err() == nil {
+				h.Log.Warn("the event log could not be read; it is tried again", "tenant", c.feed.tenant, "error", err)
 			}
 		}
 	}
 }
 
-// look compares every feed with the log's counter and reads what it lacks; feeds that nobody watches any more are dropped.
-func (h *Hub) look(ctx context.Context) {
-	now := time.Now()
-	var tenants []ochre.ID
-	byTenant := map[ochre.ID]*feed{}
-	h.mu.Lock()
-	for id, f := range h.feeds {
-		f.mu.Lock()
-		idle := f.subscribers == 0 && now.Sub(f.idleSince) > feedLinger
-		f.mu.Unlock()
-		if idle {
-			delete(h.feeds, id)
-			if h.Bus != nil {
-				h.Bus.Unfollow(id)
-			}
-			continue
-		}
+// look compares every feed with the log's counter and reads what it lacks. It tells whether the counters could be read.
+func (h *Hub) look(ctx context.Context) bool {
+	feeds := h.watched(time.Now())
+	tenants := make([]ochre.ID, 0, len(feeds))
+	for id := range feeds {
 		tenants = append(tenants, id)
-		byTenant[id] = f
 	}
-	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	at, err := h.Store.LogPositions(ctx, tenants)
+	at, err := h.positions(ctx, tenants)
 	if err != nil {
 		if ctx.Err() == nil {
 			h.Log.Warn("the event log could not be looked at; it is tried again", "error", err)
 		}
-		return
+		return false
 	}
+	var fills sync.WaitGroup
+	defer fills.Wait()
+	room := make(chan struct{}, fillAtOnce)
 	for _, p := range at {
-		f := byTenant[p.TenantID]
-		if head, _ := f.position(); p.Seq > head {
-			h.fill(ctx, f)
+		f := feeds[p.TenantID]
+		if head, _ := f.position(); p.Seq <= head || !f.isStarted() {
+			continue
 		}
-	}
-}
-
-// fill reads from the log what a feed lacks.
-func (h *Hub) fill(ctx context.Context, f *feed) {
-	for {
-		head, _ := f.position()
-		events, err := h.Store.EventsAfter(ctx, f.tenant, nil, head, readAtOnce)
-		if err != nil {
-			if ctx.Err() == nil {
+		room <- struct{}{}
+		fills.Go(func() {
+			defer func() { <-room }()
+			if err := h.fill(ctx, f, p.Seq); err != nil && ctx.Err() == nil {
 				h.Log.Warn("the event log could not be read; it is tried again", "tenant", f.tenant, "error", err)
 			}
-			return
+		})
+	}
+	return true
+}
+
+// positions reads where logs stand.
+func (h *Hub) positions(ctx context.Context, tenants []ochre.ID) ([]store.LogPosition, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return h.Store.LogPositions(ctx, tenants)
+}
+
+// watched gives the feeds, without those that nobody watches any more: they are dropped.
+func (h *Hub) watched(now time.Time) map[ochre.ID]*feed {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	feeds := make(map[ochre.ID]*feed, len(h.feeds))
+	for id, f := range h.feeds {
+		f.mu.Lock()
+		idle := f.subscribers == 0 && now.Sub(f.idleSince) > feedLinger
+		f.mu.Unlock()
+		if !idle {
+			feeds[id] = f
+			continue
 		}
-		if len(events) > 0 && events[0].Seq > head+1 { // trimmed under us: start behind it, subscribers get a Gap
-			f.start(events[0].Seq - 1)
+		delete(h.feeds, id)
+		if h.Bus != nil {
+			h.Bus.Unfollow(id)
+		}
+	}
+	return feeds
+}
+
+// fill reads from the log what a feed lacks up to a seq. Only one fills a feed at a time; who comes second mostly finds nothing to do.
+func (h *Hub) fill(ctx context.Context, f *feed, upto int64) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	select {
+	case f.filling <- struct{}{}:
+		defer func() { <-f.filling }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	f.skip(upto - ringSize) // who is behind that far reads the log by itself
+	for {
+		head, _ := f.position()
+		if head >= upto {
+			return nil
+		}
+		events, err := h.Store.EventsAfter(ctx, f.tenant, nil, head, readAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 || events[0].Seq > head+1 { // trimmed under us: go on behind it, subscribers get a Gap
+			at, err := h.Store.LogPosition(ctx, f.tenant)
+			if err != nil {
+				return err
+			}
+			f.skip(at.Oldest - 1)
 		}
 		f.offer(time.Now(), events...)
 		if len(events) < readAtOnce {
-			return
+			return nil
 		}
 	}
 }
 
-// attach gives the tenant's feed, begun if it is the first subscriber's, and counts the subscriber.
-func (h *Hub) attach(ctx context.Context, tenant ochre.ID) (*feed, *store.LogPosition, error) {
+// attach gives the tenant's feed, begun if it is the first subscriber's, and counts the subscriber. cut is closed when the subscription is to end.
+func (h *Hub) attach(ctx context.Context, tenant ochre.ID) (_ *feed, at *store.LogPosition, cut <-chan struct{}, err error) {
 	h.mu.Lock()
 	f, ok := h.feeds[tenant]
 	if !ok {
 		f = newFeed(tenant)
 		h.feeds[tenant] = f
 		if h.Bus != nil {
-			h.Bus.Follow(tenant) // before the counter is read, so that nothing falls between
+			h.Bus.Follow(tenant)
 		}
 	}
 	f.mu.Lock()
 	f.subscribers++
 	f.mu.Unlock()
+	cut = h.cut
 	h.mu.Unlock()
-	at, err := h.Store.LogPosition(ctx, tenant)
-	if err != nil {
-		h.detach(f)
-		return nil, nil, err
+	defer func() {
+		if err != nil {
+			h.detach(f)
+		}
+	}()
+	limited, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if at, err = h.Store.LogPosition(limited, tenant); err != nil {
+		return nil, nil, nil, err
 	}
-	if head, _ := f.position(); head == 0 && at.Seq > 0 {
-		f.start(at.Seq)
-	} else if at.Seq > head {
-		h.fill(ctx, f)
+	f.start(at.Seq)
+	if err = h.fill(limited, f, at.Seq); err != nil {
+		return nil, nil, nil, err
 	}
-	return f, at, nil
+	return f, at, cut, nil
 }
 
 func (h *Hub) detach(f *feed) {
@@ -199,5 +282,17 @@ func (h *Hub) detach(f *feed) {
 	defer f.mu.Unlock()
 	if f.subscribers--; f.subscribers == 0 {
 		f.idleSince = time.Now()
+	}
+}
+
+// wait waits; false: ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }

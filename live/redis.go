@@ -18,7 +18,8 @@ import (
 const (
 	beatInterval = time.Second
 	beatSilence  = 3 * time.Second
-	busQueue     = 4096 // transactions that wait to be published; what does not fit is found in the log
+	busQueue     = 4096             // transactions that wait to be published; what does not fit is found in the log
+	busStale     = 2 * lookInterval // what waited longer has been found in the log by everybody
 )
 
 const (
@@ -42,12 +43,14 @@ type RedisBus struct {
 type published struct {
 	tenant ochre.ID
 	events []ochre.Event
+	at     time.Time
 }
 
-// NewRedisBus makes a bus of a client. The client stays the caller's.
+// NewRedisBus makes a bus of a client. The client stays the caller's; whatever its time-outs are, the bus has its own.
 func NewRedisBus(c *redis.Client, log *slog.Logger) *RedisBus {
 	return &RedisBus{
-		client: c, log: log, beat: beatPrefix + ochre.NewID().String(), queue: make(chan published, busQueue), followed: map[ochre.ID]bool{}, wishes: make(chan struct{}, 1),
+		client: c.WithTimeout(beatInterval), log: log, beat: beatPrefix + ochre.NewID().String(),
+		queue: make(chan published, busQueue), followed: map[ochre.ID]bool{}, wishes: make(chan struct{}, 1),
 	}
 }
 
@@ -57,7 +60,7 @@ func (b *RedisBus) Up() bool { return b.up.Load() }
 // Publish hands events to the publisher. It never blocks.
 func (b *RedisBus) Publish(tenant ochre.ID, events []ochre.Event) {
 	select {
-	case b.queue <- published{tenant, events}:
+	case b.queue <- published{tenant, events, time.Now()}:
 	default:
 	}
 }
@@ -102,10 +105,7 @@ func (b *RedisBus) Run(ctx context.Context, receive func(ochre.ID, []ochre.Event
 		if b.up.Swap(false) {
 			b.log.Warn("redis is silent; live updates go on by reading the log")
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(beatInterval / 2):
-		}
+		wait(ctx, beatInterval/2)
 	}
 }
 
@@ -113,6 +113,7 @@ func (b *RedisBus) Run(ctx context.Context, receive func(ochre.ID, []ochre.Event
 func (b *RedisBus) publish(ctx context.Context) {
 	tick := time.NewTicker(beatInterval)
 	defer tick.Stop()
+	b.send(ctx, b.beat, []byte("1"))
 	for {
 		select {
 		case <-ctx.Done():
@@ -120,6 +121,9 @@ func (b *RedisBus) publish(ctx context.Context) {
 		case <-tick.C:
 			b.send(ctx, b.beat, []byte("1"))
 		case p := <-b.queue:
+			if time.Since(p.at) > busStale {
+				continue
+			}
 			body, err := json.Marshal(p.events)
 			if err != nil {
 				b.log.Error("events could not be encoded", "error", err)
@@ -144,7 +148,7 @@ func (b *RedisBus) listen(ctx context.Context, receive func(ochre.ID, []ochre.Ev
 	have := b.channels()
 	sub := b.client.Subscribe(ctx, keys(have)...)
 	defer func() { _ = sub.Close() }()
-	messages := sub.Channel(redis.WithChannelSize(1024), redis.WithChannelHealthCheckInterval(0))
+	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(1024), redis.WithChannelHealthCheckInterval(0))
 	silence := time.NewTimer(beatSilence)
 	defer silence.Stop()
 	for {
@@ -161,16 +165,31 @@ func (b *RedisBus) listen(ctx context.Context, receive func(ochre.ID, []ochre.Ev
 			if !ok {
 				return
 			}
-			if !b.up.Swap(true) {
-				b.log.Info("redis is there")
-			}
-			if m.Channel == b.beat {
+			if b.heard(m, receive) {
 				silence.Reset(beatSilence)
-				continue
 			}
-			b.deliver(m, receive)
 		}
 	}
+}
+
+// heard takes a message, and tells whether it was the beat.
+func (b *RedisBus) heard(message any, receive func(ochre.ID, []ochre.Event)) bool {
+	switch m := message.(type) {
+	case *redis.Subscription:
+		if tenant, err := ochre.ParseUUID(strings.TrimPrefix(m.Channel, eventPrefix)); err == nil && m.Kind == "subscribe" {
+			receive(tenant, nil)
+		}
+	case *redis.Message:
+		if m.Channel != b.beat {
+			b.deliver(m, receive)
+			return false
+		}
+		if !b.up.Swap(true) {
+			b.log.Info("redis is there")
+		}
+		return true
+	}
+	return false
 }
 
 func (b *RedisBus) deliver(m *redis.Message, receive func(ochre.ID, []ochre.Event)) {
@@ -188,7 +207,9 @@ func (b *RedisBus) deliver(m *redis.Message, receive func(ochre.ID, []ochre.Even
 			return // nobody but Ochre writes here; what does not fit is not believed
 		}
 	}
-	receive(tenant, events)
+	if len(events) > 0 {
+		receive(tenant, events)
+	}
 }
 
 // adjust brings the subscription to what is wished. False: Redis did not take it.

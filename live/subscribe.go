@@ -3,17 +3,35 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ochrehq/ochre"
+	"github.com/ochrehq/ochre/live/socket"
+	"github.com/ochrehq/ochre/store"
 )
 
+const (
+	loadAtOnce = 20                     // events whose objects are read at once, and so all that is held for a subscriber who does not read
+	retryAfter = 250 * time.Millisecond // a read that failed is tried again after
+)
+
+// Reasons of a Gap, for people.
+const (
+	reasonEpoch   = "The event log was restored from a backup since then."
+	reasonTrimmed = "These events are older than the log keeps."
+)
+
+// errCut ends a subscription whose node can't read the log any more.
+var errCut = errors.New("the node can't serve subscriptions now")
+
 // Subscribe gives a tenant's events, or those of one conversation, in order, each once: those after the cursor, CaughtUp, then live. Where events
-// can't be told any more a Gap comes instead. The channel ends with ctx, or when an event could not be read: the subscriber then comes back
-// with its last cursor. A subscriber who does not read is not waited for: it is behind by itself, and reads the log when it goes on.
-// Errors: INVALID_CURSOR.
+// can't be told any more a Gap comes instead, then CaughtUp. A subscriber who does not read is not waited for: it is behind by itself, and reads
+// the log when it goes on.
+//
+// The channel ends with ctx. It ends earlier where the log can't be read for blindAfter or the hub ends; socket.Interrupt has then been called,
+// so that the client comes back with its last cursor. Nobody may change the events: subscribers share them. Errors: INVALID_CURSOR.
 func (h *Hub) Subscribe(ctx context.Context, p ochre.Principal, conversation *ochre.ID, after *ochre.EventCursor) (<-chan ochre.InboxEvent, error) {
-	s := &subscription{hub: h, tenant: p.TenantID, conversation: conversation, out: make(chan ochre.InboxEvent)}
 	seq, current := int64(0), true
 	if after != nil {
 		var err error
@@ -21,23 +39,20 @@ func (h *Hub) Subscribe(ctx context.Context, p ochre.Principal, conversation *oc
 			return nil, err
 		}
 	}
-	f, at, err := h.attach(ctx, p.TenantID)
+	f, at, cut, err := h.attach(ctx, p.TenantID)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("attach to the event log: %w", err)
 	}
-	s.feed = f
+	s := &subscription{hub: h, feed: f, cut: cut, tenant: p.TenantID, conversation: conversation, out: make(chan ochre.InboxEvent), pos: at.Seq}
 	switch {
 	case after == nil:
-		s.pos = at.Seq
 	case !current:
-		s.gap = &ochre.Gap{MissedFrom: *after, Reason: "The event log was restored from a backup since then."}
-		s.pos = at.Seq
+		s.gap = &ochre.Gap{MissedFrom: *after, Reason: reasonEpoch}
 	case seq > at.Seq:
 		h.detach(f)
 		return nil, InvalidCursor()
 	case seq < at.Oldest-1:
-		s.gap = &ochre.Gap{MissedFrom: *after, Reason: "These events are older than the log keeps."}
-		s.pos = at.Seq
+		s.gap = &ochre.Gap{MissedFrom: *after, Reason: reasonTrimmed}
 	default:
 		s.pos = seq
 	}
@@ -45,8 +60,9 @@ func (h *Hub) Subscribe(ctx context.Context, p ochre.Principal, conversation *oc
 	go func() {
 		defer h.detach(f)
 		defer close(s.out)
-		if err := s.run(ctx); err != nil && ctx.Err() == nil {
+		if err := s.run(ctx); ctx.Err() == nil {
 			h.Log.Warn("a subscription ended early; its client comes back", "tenant", p.TenantID, "error", err)
+			socket.Interrupt(ctx)
 		}
 	}()
 	return s.out, nil
@@ -55,177 +71,178 @@ func (h *Hub) Subscribe(ctx context.Context, p ochre.Principal, conversation *oc
 type subscription struct {
 	hub          *Hub
 	feed         *feed
+	cut          <-chan struct{}
 	tenant       ochre.ID
 	conversation *ochre.ID
 	out          chan ochre.InboxEvent
 	pos          int64 // everything up to here was told
 	caughtUp     int64 // CaughtUp comes when pos is here
+	told         bool  // CaughtUp has come
 	gap          *ochre.Gap
 }
 
+// run tells until ctx or the hub ends, or until nothing could be read for blindAfter.
 func (s *subscription) run(ctx context.Context) error {
-	told := false
+	var failing time.Time
 	for {
-		if s.gap != nil {
-			s.gap.EventHead = s.headAt(s.pos, time.Now())
-			if err := s.send(ctx, s.gap); err != nil {
-				return err
-			}
-			s.gap, told, s.caughtUp = nil, false, s.pos
-		}
-		if !told && s.pos >= s.caughtUp {
-			if err := s.send(ctx, &ochre.CaughtUp{EventHead: s.headAt(s.pos, time.Now())}); err != nil {
-				return err
-			}
-			told = true
-		}
-		head, changed := s.feed.position()
-		if s.pos >= head {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-changed:
-			}
+		err := s.step(ctx)
+		switch {
+		case err == nil:
+			failing = time.Time{}
 			continue
-		}
-		if err := s.advance(ctx, told); err != nil {
+		case ctx.Err() != nil || errors.Is(err, errCut):
 			return err
+		case failing.IsZero():
+			failing = time.Now()
+		case time.Since(failing) > blindAfter:
+			return err
+		}
+		if !wait(ctx, retryAfter) {
+			return ctx.Err()
 		}
 	}
 }
 
-// advance tells what comes next: from the ring, or from the log where the ring does not reach back so far. Before CaughtUp it stops there.
-func (s *subscription) advance(ctx context.Context, told bool) error {
-	entries, ok := s.feed.after(s.pos)
+// step tells what comes next, or waits for it.
+func (s *subscription) step(ctx context.Context) error {
+	if s.gap != nil {
+		s.gap.EventHead = s.headAt(s.pos)
+		if err := s.send(ctx, s.gap); err != nil {
+			return err
+		}
+		s.gap, s.told, s.caughtUp = nil, false, s.pos
+	}
+	if !s.told && s.pos >= s.caughtUp {
+		if err := s.send(ctx, &ochre.CaughtUp{EventHead: s.headAt(s.pos)}); err != nil {
+			return err
+		}
+		s.told = true
+	}
+	head, changed := s.feed.position()
+	if s.pos < head {
+		return s.advance(ctx)
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.cut:
+		return errCut
+	case <-changed:
+		return nil
+	}
+}
+
+// advance tells a stretch of the ring, or of the log where the ring does not reach back so far. Before CaughtUp it stops there.
+func (s *subscription) advance(ctx context.Context) error {
+	entries, ok := s.feed.after(s.pos, loadAtOnce)
 	if !ok {
 		return s.replay(ctx)
 	}
+	upto := s.pos
+	var wanted []*entry
 	for _, e := range entries {
-		if !told && e.event.Seq > s.caughtUp {
-			return nil
+		if !s.told && e.event.Seq > s.caughtUp {
+			break
 		}
+		upto = e.event.Seq
 		if s.wants(e.event) {
-			ev, err := e.load(ctx, s.hub)
-			if err != nil {
-				return err
-			}
-			if err := s.send(ctx, ev); err != nil {
-				return err
-			}
+			wanted = append(wanted, e)
+		}
+	}
+	events, err := s.hub.loadEntries(ctx, s.tenant, wanted)
+	if err != nil {
+		return err
+	}
+	for i, e := range wanted {
+		if err := s.send(ctx, events[i]); err != nil {
+			return err
 		}
 		s.pos = e.event.Seq
 	}
+	s.pos = upto
 	return nil
 }
 
 // replay tells a stretch of the log.
 func (s *subscription) replay(ctx context.Context) error {
-	upto, _ := s.feed.position()
-	if s.pos < s.caughtUp {
+	upto, _ := s.feed.position() // what the log has at least: a stretch without events of a conversation ends here
+	if !s.told {
 		upto = min(upto, s.caughtUp)
 	}
-	events, err := s.hub.Store.EventsAfter(ctx, s.tenant, s.conversation, s.pos, readAtOnce)
-	if err != nil {
-		return err
-	}
-	at, err := s.hub.Store.LogPosition(ctx, s.tenant)
+	events, at, err := s.readLog(ctx)
 	if err != nil {
 		return err
 	}
 	if s.pos < at.Oldest-1 {
-		s.gap = &ochre.Gap{MissedFrom: s.hub.Cursors.Encode(s.tenant, s.pos), Reason: "These events are older than the log keeps."}
+		s.gap = &ochre.Gap{MissedFrom: s.hub.Cursors.Encode(s.tenant, s.pos), Reason: reasonTrimmed}
 		s.pos = at.Seq
 		return nil
 	}
+	if n := len(events); n == readAtOnce {
+		upto = min(upto, events[n-1].Seq)
+	}
+	var wanted []ochre.Event
 	for _, e := range events {
-		if e.Seq > upto {
-			s.pos = upto
-			return nil
+		if e.Seq <= upto && s.wants(e) {
+			wanted = append(wanted, e)
 		}
-		ev, err := s.hub.load(ctx, e)
-		if err != nil {
+	}
+	for len(wanted) > 0 {
+		n := min(len(wanted), loadAtOnce)
+		if err := s.tell(ctx, wanted[:n]); err != nil {
 			return err
 		}
-		if err := s.send(ctx, ev); err != nil {
+		wanted = wanted[n:]
+	}
+	s.pos = upto
+	return nil
+}
+
+// readLog reads events behind pos, and then where the log stands: were some of them trimmed before they were read, this shows it.
+func (s *subscription) readLog(ctx context.Context) ([]ochre.Event, *store.LogPosition, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	events, err := s.hub.Store.EventsAfter(ctx, s.tenant, s.conversation, s.pos, readAtOnce)
+	if err != nil {
+		return nil, nil, err
+	}
+	at, err := s.hub.Store.LogPosition(ctx, s.tenant)
+	return events, at, err
+}
+
+// tell reads the objects of events of the log, and sends them.
+func (s *subscription) tell(ctx context.Context, events []ochre.Event) error {
+	loaded, err := s.hub.load(ctx, s.tenant, events)
+	if err != nil {
+		return err
+	}
+	for i, e := range events {
+		if err := s.send(ctx, loaded[i]); err != nil {
 			return err
 		}
 		s.pos = e.Seq
 	}
-	if len(events) < readAtOnce {
-		s.pos = max(s.pos, upto)
-	}
 	return nil
 }
 
+// wants tells whether an event is the subscriber's. A type that this version does not know came from a newer one, which runs beside it for a while.
 func (s *subscription) wants(e ochre.Event) bool {
-	return s.conversation == nil || e.ConversationID != nil && *e.ConversationID == *s.conversation
+	_, known := objectKinds[e.Type]
+	return known && (s.conversation == nil || e.ConversationID != nil && *e.ConversationID == *s.conversation)
 }
 
 func (s *subscription) send(ctx context.Context, ev ochre.InboxEvent) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.cut:
+		return errCut
 	case s.out <- ev:
 		return nil
 	}
 }
 
-func (s *subscription) headAt(seq int64, at time.Time) ochre.EventHead {
-	return ochre.EventHead{Cursor: s.hub.Cursors.Encode(s.tenant, seq), At: at.UTC()}
-}
-
-// load reads the objects of an event: they are at least as new as it. What is gone is told as removed.
-func (h *Hub) load(ctx context.Context, e ochre.Event) (ochre.InboxEvent, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	head := ochre.EventHead{Cursor: h.Cursors.Encode(e.TenantID, e.Seq), At: e.At}
-	ev, err := h.loadObjects(ctx, e, head)
-	if errors.Is(err, ochre.ErrNotFound) {
-		return &ochre.ObjectRemoved{EventHead: head, RemovedID: removedID(e)}, nil
-	}
-	return ev, err
-}
-
-func removedID(e ochre.Event) string {
-	if e.ObjectID != nil {
-		return e.ObjectID.Global(e.ObjectKind)
-	}
-	if e.ConversationID != nil {
-		return e.ConversationID.Global(ochre.KindConversation)
-	}
-	return ""
-}
-
-func (h *Hub) loadObjects(ctx context.Context, e ochre.Event, head ochre.EventHead) (ochre.InboxEvent, error) {
-	switch e.Type {
-	case ochre.EventLinkChanged:
-		l, err := h.Store.ChannelLink(ctx, e.TenantID, *e.ObjectID)
-		return &ochre.ChannelLinkChanged{EventHead: head, ChannelLink: l}, err
-	case ochre.EventInstallationChanged:
-		i, err := h.Store.SlackInstallation(ctx, e.TenantID, *e.ObjectID)
-		return &ochre.SlackInstallationChanged{EventHead: head, Installation: i}, err
-	case ochre.EventSlackChannelChanged:
-		c, err := h.Store.SlackChannel(ctx, e.TenantID, *e.ObjectID)
-		return &ochre.SlackChannelChanged{EventHead: head, SlackChannel: c}, err
-	case ochre.EventObjectRemoved:
-		return nil, ochre.ErrNotFound
-	}
-	c, err := h.Store.Conversation(ctx, e.TenantID, *e.ConversationID)
-	if err != nil {
-		return nil, err
-	}
-	switch e.Type {
-	case ochre.EventConversationCreated:
-		return &ochre.ConversationCreated{EventHead: head, Conversation: c}, nil
-	case ochre.EventConversationChanged:
-		return &ochre.ConversationChanged{EventHead: head, Conversation: c}, nil
-	}
-	entry, err := h.Store.TimelineEntry(ctx, e.TenantID, e.ObjectKind, *e.ObjectID)
-	if err != nil {
-		return nil, err
-	}
-	if e.Type == ochre.EventEntryAdded {
-		return &ochre.TimelineEntryAdded{EventHead: head, Conversation: c, Entry: entry}, nil
-	}
-	return &ochre.TimelineEntryChanged{EventHead: head, Conversation: c, Entry: entry}, nil
+// headAt is what CaughtUp and Gap carry.
+func (s *subscription) headAt(seq int64) ochre.EventHead {
+	return ochre.EventHead{Cursor: s.hub.Cursors.Encode(s.tenant, seq), At: time.Now().UTC()}
 }

@@ -106,6 +106,7 @@ type Tx struct {
 	Tenant ochre.ID
 	now    time.Time
 	logged []ochre.Event
+	places map[eventKey]int // in logged
 	items  []NewItem
 }
 
@@ -117,7 +118,7 @@ func (s *Store) Tx(ctx context.Context, tenant ochre.ID, now time.Time, f func(t
 	var err error
 	for range 4 {
 		err = s.db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-			tx := &Tx{queries: queries{db}, Tenant: tenant, now: now.UTC().Truncate(time.Microsecond)}
+			tx := &Tx{queries: queries{db}, Tenant: tenant, now: now.UTC().Truncate(time.Microsecond), places: map[eventKey]int{}}
 			if err := f(tx); err != nil {
 				return err
 			}
@@ -149,24 +150,6 @@ func (s *Store) Tx(ctx context.Context, tenant ochre.ID, now time.Time, f func(t
 
 // Now is the time of the transaction's change, to the microsecond, in UTC.
 func (tx *Tx) Now() time.Time { return tx.now }
-
-// Log adds an event to the tenant's log. Its seq is known only after the commit.
-func (tx *Tx) Log(e ochre.Event) {
-	e.TenantID, e.At = tx.Tenant, tx.now
-	for i := range tx.logged {
-		if had := &tx.logged[i]; sameEvent(*had, e) {
-			had.Content = had.Content || e.Content
-			return // one transaction tells of one thing once
-		}
-	}
-	tx.logged = append(tx.logged, e)
-}
-
-func sameEvent(a, b ochre.Event) bool {
-	return a.Type == b.Type && a.ObjectKind == b.ObjectKind && sameID(a.ObjectID, b.ObjectID) && sameID(a.ConversationID, b.ConversationID)
-}
-
-func sameID(a, b *ochre.ID) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // pgError gives PostgreSQL's SQLSTATE, or "".
 func pgCode(err error) string {
