@@ -135,20 +135,20 @@ const entryFields = `__typename id version
 	... on Note { body }
 	... on Activity { kind }`
 
-const conversationFields = `id number title preview status waitingOn organization { id name } endUser { id name } timeline(first: 100) { nodes { ` + entryFields + ` } }`
+const conversationFields = `id number title preview status waitingOn organization { id name } endUser { id name }`
 
 // conversation reads a conversation with its timeline.
 func (c client) conversation(id string) *conversation {
 	c.t.Helper()
 	var got struct{ Conversation *conversation }
-	c.query(`query($id: ID!) { conversation(by: {id: $id}) { `+conversationFields+` } }`, object{"id": id}, &got)
+	c.query(`query($id: ID!) { conversation(by: {id: $id}) { `+conversationFields+` timeline(first: 100) { nodes { `+entryFields+` } } } }`, object{"id": id}, &got)
 	if got.Conversation == nil {
 		c.t.Fatalf("there is no conversation %s", id)
 	}
 	return got.Conversation
 }
 
-// conversations reads all of them, the newest first.
+// conversations lists them, the newest first, without their timelines.
 func (c client) conversations() []conversation {
 	c.t.Helper()
 	var got struct {

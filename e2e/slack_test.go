@@ -153,8 +153,8 @@ func (s *slack) delivered() {
 
 // delivery is one attempt to bring an event.
 type delivery struct {
-	EventID, Type, Channel, Outcome string
-	Retry, Status                   int
+	EventID, Type, Channel, Outcome, Body string
+	Retry, Status                         int
 }
 
 func (s *slack) deliveries() []delivery {
@@ -164,16 +164,16 @@ func (s *slack) deliveries() []delivery {
 	return got.Deliveries
 }
 
-// acknowledged counts the message events of a channel that were answered with 200, each once.
-func (s *slack) acknowledged(channel string) int {
+// acknowledged gives the message events of a channel that were answered with 200. That the bot has joined is left out: it does so before the channel is watched.
+func (s *slack) acknowledged(channel string) (eventIDs []string) {
 	s.t.Helper()
-	seen := map[string]bool{}
 	for _, d := range s.deliveries() {
-		if d.Type == "message" && d.Channel == channel && d.Outcome == "ok" {
-			seen[d.EventID] = true
+		if d.Type == "message" && d.Channel == channel && d.Outcome == "ok" && !strings.Contains(d.Body, `"subtype":"channel_join"`) {
+			eventIDs = append(eventIDs, d.EventID)
 		}
 	}
-	return len(seen)
+	slices.Sort(eventIDs)
+	return slices.Compact(eventIDs)
 }
 
 // channel gives a channel's id.
