@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.."
 (cd live/socket/nodeclient && go run .)
 exec scripts/with-dev.sh bash -c '
   set -e
-  (cd scripts/audits && npm run --silent audit)
+  (cd scripts/audits && OCHRE_URL=$OCHRE_URL/graphql npm run --silent audit)
   (cd slacksim/nodeclient && npm test --silent)
   (cd scripts/mainjob && npm start --silent)
 '
