@@ -49,7 +49,7 @@ func NewID() ID { return NewIDAt(time.Now()) }
 // NewIDAt returns a new UUIDv7 whose time part is t, to the millisecond.
 func NewIDAt(t time.Time) ID {
 	var id ID
-	ms := uint64(max(t.UnixMilli(), 0)) //nolint:gosec // not negative
+	ms := uint64(max(t.UnixMilli(), 0))
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))
 	}
@@ -111,7 +111,7 @@ func ParseGlobal(s string) (Kind, ID, error) {
 		if v < 0 {
 			return "", ID{}, errBadID
 		}
-		acc = acc<<5 | uint(v) //nolint:gosec // 0 to 31
+		acc = acc<<5 | uint(v)
 		bits += 5
 		if bits >= 8 {
 			bits -= 8

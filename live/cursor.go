@@ -35,7 +35,7 @@ func (c *Cursors) Encode(tenant ochre.ID, seq int64) ochre.EventCursor {
 	b = append(b, cursorVersion)
 	b = append(b, c.epoch[:]...)
 	b = append(b, tenant[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(seq)) //nolint:gosec // seq is never negative
+	b = binary.BigEndian.AppendUint64(b, uint64(seq))
 	b = append(b, c.keys.Sign("event cursor", b)...)
 	return ochre.EventCursor(base64.RawURLEncoding.EncodeToString(b))
 }
@@ -48,7 +48,7 @@ func (c *Cursors) Decode(tenant ochre.ID, cursor ochre.EventCursor) (seq int64, 
 		!c.keys.Verify("event cursor", b[:cursorLength], b[cursorLength:]) || ochre.ID(b[1+epochLength:1+epochLength+16]) != tenant {
 		return 0, false, InvalidCursor()
 	}
-	seq = int64(binary.BigEndian.Uint64(b[1+epochLength+16:])) //nolint:gosec // we signed it
+	seq = int64(binary.BigEndian.Uint64(b[1+epochLength+16:]))
 	return seq, [epochLength]byte(b[1:]) == c.epoch, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/99designs/gqlgen/complexity"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/ochrehq/ochre"
 	"github.com/ochrehq/ochre/desk"
@@ -183,7 +184,7 @@ func TestComplexity(t *testing.T) {
 		`{ nodes(ids: ["a", "b", "c"]) { id } }`:                                1 + 3*1,
 		`{ conversations { nodes { timeline(first: 100) { nodes { id } } } } }`: 1 + 25*(1+(1+100*2)),
 	} {
-		doc, errs := gqlparser.LoadQuery(schema.Schema(), query)
+		doc, errs := gqlparser.LoadQueryWithRules(schema.Schema(), query, rules.NewDefaultRules())
 		if errs != nil {
 			t.Fatal(errs)
 		}

@@ -85,12 +85,11 @@ func (h *events) take(ctx context.Context, w http.ResponseWriter, body []byte) {
 		_, _ = io.WriteString(w, env.Challenge) // Slack's own text, given back to Slack
 		return
 	}
-	switch err := h.Inbox.Add(ctx, &env, body); {
-	case err == nil:
-		w.WriteHeader(http.StatusOK)
-	default:
+	if err := h.Inbox.Add(ctx, &env, body); err != nil {
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		return
 	}
+	w.WriteHeader(http.StatusOK)
 }
 
 var errNoChallenge = errors.New("a url_verification without a challenge")

@@ -46,10 +46,10 @@ func (j *Jobs) Handle(ctx context.Context, c store.Claim, it store.Item) store.V
 	if err == nil {
 		return store.Verdict{}
 	}
-	switch out := OutcomeOf(err); {
-	case out.Kind == RateLimited:
+	switch out := OutcomeOf(err); out.Kind {
+	case RateLimited:
 		return store.Verdict{Wait: true, RetryAfter: out.RetryAfter}
-	case out.Kind == Disconnected:
+	case Disconnected:
 		return store.Verdict{Wait: true, RetryAfter: time.Minute}
 	}
 	return store.Verdict{Err: err, RetryAfter: store.Backoff(it.Attempts), Dead: it.Attempts+1 >= jobTries && !store.IsUnavailable(err)}

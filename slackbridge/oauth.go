@@ -80,7 +80,7 @@ func (h *OAuth) install(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever the address is https
 		Name: installCookie, Value: browser, Path: "/slack", MaxAge: 15 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(h.desk.PublicURL, "https://"),
 	})

@@ -108,12 +108,11 @@ func rewrite(path string, entries []entry) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }() // gone already when it was renamed
 	out := bufio.NewWriter(temp)
 	for _, e := range entries {
 		if err := writeLine(out, e); err != nil {
-			temp.Close()
-			return err
+			return errors.Join(err, temp.Close())
 		}
 	}
 	if err := errors.Join(out.Flush(), temp.Sync(), temp.Close()); err != nil {

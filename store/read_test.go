@@ -112,10 +112,7 @@ func TestPeopleLists(t *testing.T) {
 			t.Errorf("organizations with %q: %q, want %q", query, got, want)
 		}
 	}
-	var same []ochre.ID
-	for _, id := range slices.SortedFunc(slices.Values(organizations["Same"]), byID) {
-		same = append(same, id)
-	}
+	same := slices.SortedFunc(slices.Values(organizations["Same"]), byID)
 	both(t, same, func(o *ochre.Organization) ochre.ID { return o.ID }, func(p store.Page) (*store.Slice[*ochre.Organization], error) {
 		return w.Store.OrganizationPage(ctx, tenant, "same", p)
 	})

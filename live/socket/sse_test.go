@@ -3,6 +3,7 @@ package socket
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -284,7 +285,8 @@ func TestSSESlowReader(t *testing.T) {
 	await(t, f.closed, "the end")
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	got, err := io.Copy(io.Discard, conn)
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
 		t.Error("the connection is still open")
 	}
 	if held := f.exec.produced.Load() - got; held > 1<<20 {

@@ -84,7 +84,7 @@ func (w *inlineWriter) openStyles(p piece, lasts [3]int) {
 	for want != 0 {
 		best := -1
 		for m := range styleMarkers {
-			if want&styleMarkers[m].style != 0 && (best < 0 || lasts[m] > lasts[best]) {
+			if want&styleMarkers[m].style != 0 && (best < 0 || lasts[m] > lasts[best]) { //nolint:gosec // best is an index of lasts or below 0
 				best = m
 			}
 		}

@@ -43,7 +43,7 @@ func run() error {
 	// A node restarts: the next connections are served by another.
 	mux.HandleFunc("/restart", func(http.ResponseWriter, *http.Request) {
 		old := current.Swap(newServer())
-		go old.Drain(context.Background())
+		go func() { _ = old.Drain(context.Background()) }()
 	})
 	node := httptest.NewServer(mux)
 	defer node.Close()
