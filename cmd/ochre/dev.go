@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +9,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,11 +31,11 @@ const (
 )
 
 type devCommand struct {
-	Addr    string `help:"Where Ochre listens. Left out: 127.0.0.1:8080, or the next free port." placeholder:"HOST:PORT"`
-	SimAddr string `name:"sim-addr" help:"Where the Slack simulator listens. Left out: 127.0.0.1:8081, or the next free port." placeholder:"HOST:PORT"`
-	DataDir string `name:"data-dir" default:".ochre" help:"Where everything is kept."`
-	Reset   bool   `help:"Forget everything first."`
-	Forget  bool   `help:"Forget everything and end." hidden:""`
+	Addr    hostPort `help:"Where Ochre listens. Left out: 127.0.0.1:8080, or the next free port." placeholder:"HOST:PORT"`
+	SimAddr hostPort `name:"sim-addr" help:"Where the Slack simulator listens. Left out: 127.0.0.1:8081, or the next free port." placeholder:"HOST:PORT"`
+	DataDir string   `name:"data-dir" default:".ochre" help:"Where everything is kept (${default})." placeholder:"DIR"`
+	Reset   bool     `help:"Forget everything first."`
+	Forget  bool     `help:"Forget everything and end." hidden:""`
 }
 
 // dev is a running `ochre dev`.
@@ -46,7 +43,7 @@ type dev struct {
 	command *devCommand
 	out     io.Writer
 	log     *slog.Logger
-	dir     string
+	folder  *folder
 	config  config
 	sim     string // address of the simulator
 	token   string // API token of the admin
@@ -56,58 +53,64 @@ type dev struct {
 
 // Run implements the command.
 func (c *devCommand) Run(ctx context.Context, out *streams) (err error) {
-	dir, err := filepath.Abs(c.DataDir)
-	if err != nil {
+	d := &dev{command: c, out: out.out, ready: make(chan struct{}), began: time.Now(), token: os.Getenv("OCHRE_DEV_TOKEN")}
+	if strings.ContainsFunc(d.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return usageError{errors.New("OCHRE_DEV_TOKEN: a token is ASCII without spaces")}
+	}
+	if d.folder, err = openFolder(c.DataDir); err != nil {
 		return err
 	}
-	d := &dev{command: c, out: out.out, dir: dir, ready: make(chan struct{}), began: time.Now()}
-	_, missing := os.Stat(d.path("secret-key"))
+	defer func() { err = errors.Join(err, d.folder.close()) }()
 	if c.Reset || c.Forget {
-		d.say("Forgetting what is in %s", dir)
+		d.say("Forgetting what is in %s", d.folder.dir)
 	}
-	// PostgreSQL's data may be kept elsewhere (see localpg): who deletes the folder by hand means that too.
-	if c.Reset || c.Forget || errors.Is(missing, os.ErrNotExist) {
-		if err := errors.Join(localpg.Reset(ctx, filepath.Join(dir, "postgres")), os.RemoveAll(filepath.Join(dir, "slack")), os.RemoveAll(filepath.Join(dir, "secrets"))); err != nil {
-			return fmt.Errorf("reset: %w", err)
+	if c.Reset || c.Forget || d.folder.isNew() {
+		if err := d.folder.forget(ctx); err != nil {
+			return err
 		}
 	}
 	if c.Forget {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
-		return fmt.Errorf("data folder: %w", err)
-	}
-	logs, err := os.OpenFile(filepath.Join(dir, "ochre.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	logs, err := os.OpenFile(d.folder.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("log file: %w", err)
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()
 	d.log = newLogger(logs)
-	return d.run(ctx, logs)
+	defer context.AfterFunc(ctx, func() { d.say("\nEnding. Ctrl-C again ends it at once.") })()
+	if err := d.run(ctx, logs); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	d.say("Ended. Everything is kept in %s; `--reset` forgets it.", d.folder.dir)
+	return nil
 }
 
 func (d *dev) say(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format+"\n", args...) }
 
 // run starts the parts in the order in which they need one another; they end in the other order.
 func (d *dev) run(ctx context.Context, logs *os.File) (err error) {
-	l, err := d.listen(ctx, d.command.Addr, "8080", "port")
+	l, err := d.listen(ctx, d.command.Addr, 8080, "port", "Ochre")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = l.Close() }() // the server closes it too
-	d.config.PublicURL = "http://" + l.Addr().String()
+	d.config.PublicURL = "http://" + reachable(l.Addr())
 
-	d.say("PostgreSQL: starting a private one in %s", filepath.Join(d.dir, "postgres"))
-	pg, err := localpg.Start(ctx, localpg.Options{Dir: filepath.Join(d.dir, "postgres"), Log: logs, Fsync: true})
+	d.say("PostgreSQL: starting a private one")
+	pg, err := localpg.Start(ctx, localpg.Options{Dir: d.folder.postgres(), Log: logs, Fsync: true})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, pg.Stop()) }()
+	d.say("PostgreSQL: version %d, with its data in %s", pg.Version(), pg.Dir())
 	if err := pg.EnsureDatabase(ctx, "ochre"); err != nil {
 		return err
 	}
 	d.config.DatabaseURL = pg.URL("ochre")
-	if err := store.Migrate(ctx, d.config.DatabaseURL); err != nil {
+	if err := migrate(ctx, d.config.DatabaseURL, d.log); errors.Is(err, store.ErrSchemaNewer) {
+		return fmt.Errorf("%w: run the newer program, or begin anew with --reset", err)
+	} else if err != nil {
 		return err
 	}
 
@@ -140,24 +143,25 @@ func (d *dev) serve(ctx context.Context, l net.Listener, sim *child.Process) err
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() {
+	var aside sync.WaitGroup
+	aside.Go(func() {
 		select {
 		case <-ctx.Done():
 		case <-sim.Done():
-			stop(errors.New("the Slack simulator has ended; see " + filepath.Join(d.dir, "ochre.log")))
+			stop(errors.New("the Slack simulator has ended; see " + d.folder.log()))
 		}
-	}()
-	go func() {
+	})
+	aside.Go(func() {
 		if err := d.setUp(ctx, n); err != nil && ctx.Err() == nil {
 			stop(fmt.Errorf("set up: %w", err))
 		}
-	}()
+	})
 	err = n.run(ctx, l)
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+	stop(nil)
+	aside.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		err = errors.Join(cause, err)
 	}
-	d.say("\nEnded. Everything is kept in %s; `--reset` forgets it.", d.dir)
 	return err
 }
 
@@ -170,77 +174,60 @@ func (d *dev) isReady(context.Context) error {
 	}
 }
 
-// listen opens the address given, or else the port of the last run, the default one, or the next that is free.
-func (d *dev) listen(ctx context.Context, given, standard, name string) (net.Listener, error) {
-	var config net.ListenConfig
+// listen opens the address that was given, or else one that the folder keeps.
+func (d *dev) listen(ctx context.Context, given hostPort, standard int, name, whose string) (net.Listener, error) {
 	if given != "" {
-		l, err := config.Listen(ctx, "tcp", given)
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", given, err)
-		}
-		return l, nil
+		return listen(ctx, string(given))
 	}
-	port := standard
-	if kept, err := os.ReadFile(d.path(name)); err == nil {
-		port = strings.TrimSpace(string(kept))
-	}
-	first, err := strconv.Atoi(port)
-	if err != nil {
-		first, _ = strconv.Atoi(standard)
-	}
-	for p := first; p < first+100; p++ {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(p))
-		l, err := config.Listen(ctx, "tcp", addr)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", addr, err)
-		}
-		if p != first {
-			d.say("Port %d is taken: using %d.", first, p)
-		}
-		return l, os.WriteFile(d.path(name), []byte(strconv.Itoa(p)), 0o600)
-	}
-	return nil, fmt.Errorf("no free port from %d to %d", first, first+99)
+	return d.folder.listen(ctx, standard, name, whose, d.say)
 }
-
-func (d *dev) path(name string) string { return filepath.Join(d.dir, "secrets", name) }
 
 // startSim runs the simulator as a child process of its own, and waits until it answers.
 func (d *dev) startSim(ctx context.Context, logs *os.File) (*child.Process, error) {
-	l, err := d.listen(ctx, d.command.SimAddr, "8081", "sim-port")
+	l, err := d.listen(ctx, d.command.SimAddr, 8081, "sim-port", "the simulator")
 	if err != nil {
 		return nil, err
 	}
-	addr := l.Addr().String()
+	addr := l.Addr()
 	if err := l.Close(); err != nil { // the child opens it again at once
 		return nil, err
 	}
-	d.sim = "http://" + addr
+	d.sim = "http://" + reachable(addr)
 	d.say("Slack simulator: starting at %s", d.sim)
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "slacksim", "--addr", addr, "--events-url", d.config.PublicURL+"/slack/events", //nolint:gosec // ourselves
-		"--data-dir", filepath.Join(d.dir, "slack"), "--fast-retry")
+	cmd := exec.Command(self, "slacksim", "--addr", addr.String(), "--events-url", d.config.PublicURL+"/slack/events",
+		"--data-dir", d.folder.slack(), "--fast-retry")
 	cmd.Stdout, cmd.Stderr = logs, logs
 	p, err := child.Start(cmd, syscall.SIGKILL)
 	if err != nil {
 		return nil, fmt.Errorf("start the simulator: %w", err)
 	}
-	for wait := time.Now().Add(10 * time.Second); ; {
-		if _, err = d.world(ctx); err == nil {
-			return p, nil
-		}
-		if time.Now().After(wait) {
-			_ = p.Stop(child.Step{Signal: syscall.SIGKILL, Wait: time.Second})
-			return nil, fmt.Errorf("the simulator does not answer: %w", err)
+	if err := d.awaitSim(ctx, p); err != nil {
+		_ = p.Stop(child.Step{Signal: syscall.SIGKILL, Wait: time.Second})
+		return nil, err
+	}
+	return p, nil
+}
+
+func (d *dev) awaitSim(ctx context.Context, p *child.Process) error {
+	over, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		_, err := d.world(over)
+		if err == nil {
+			return nil
 		}
 		select {
+		case <-over.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("the simulator does not answer: %w", err)
 		case <-p.Done():
-			return nil, fmt.Errorf("the simulator ended at once; see %s", filepath.Join(d.dir, "ochre.log"))
+			return fmt.Errorf("the simulator ended at once; see %s", d.folder.log())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -255,32 +242,13 @@ func (d *dev) configure(ctx context.Context) error {
 	c := &d.config
 	c.SlackClientID, c.SlackSecret, c.SlackSigning = w.App.ClientID, w.App.ClientSecret, w.App.SigningSecret
 	c.SlackAPIURL = d.sim + "/api/"
-	if c.SecretKey, err = d.kept("secret-key", func() string { return random(48) }); err != nil {
+	if c.SecretKey, err = d.folder.kept("secret-key", func() string { return random(48) }); err != nil {
 		return err
 	}
-	if d.token = os.Getenv("OCHRE_DEV_TOKEN"); d.token == "" {
-		d.token, err = d.kept("api-token", func() string { t, _ := secret.Token(); return "ochre_" + t })
+	if d.token == "" {
+		d.token, err = d.folder.kept("api-token", func() string { t, _ := secret.Token(); return "ochre_" + t })
 	}
 	return err
-}
-
-// kept gives a secret of the data folder, made if it is not there.
-func (d *dev) kept(name string, fresh func() string) (string, error) {
-	b, err := os.ReadFile(d.path(name))
-	if errors.Is(err, os.ErrNotExist) {
-		b = []byte(fresh())
-		err = os.WriteFile(d.path(name), b, 0o600)
-	}
-	if err != nil {
-		return "", fmt.Errorf("keep %s: %w", name, err)
-	}
-	return strings.TrimSpace(string(b)), nil
-}
-
-func random(n int) string {
-	b := make([]byte, n)
-	_, _ = rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // people makes the company, its admin and the admin's API token, where they are not there.

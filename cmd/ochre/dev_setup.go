@@ -124,8 +124,8 @@ func (d *dev) setUp(ctx context.Context, n *node) error {
 	if err != nil {
 		return err
 	}
+	d.greet(w, link, linked) // first: who waits for /readyz may read it at once
 	close(d.ready)
-	d.greet(w, link, linked)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -45,34 +46,60 @@ func run(args []string, stdout, stderr io.Writer) int {
 		<-ctx.Done()
 		stop() // the next signal ends the process
 	}()
+	fail := func(code int, err error) int {
+		fmt.Fprintln(stderr, "ochre:", err)
+		return code
+	}
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("ochre"), kong.Description("Slack channels as support conversations."), kong.UsageOnError(),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&streams{stdout, stderr}))
+	parser, err := kong.New(&c, kong.Name("ochre"), kong.Description("Slack channels as support conversations."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }), kong.KindMapper(reflect.String, kong.MapperFunc(decodeText)),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&streams{stdout, stderr}))
 	if err != nil {
-		fmt.Fprintln(stderr, "ochre:", err)
-		return exitFailed
+		return fail(exitFailed, err)
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+	if len(args) == 0 || args[0] == "help" {
+		args = append(args[min(1, len(args)):], "--help")
 	}
 	command, err := parser.Parse(args)
 	if exited >= 0 { // --help
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "ochre:", err)
-		return exitUsage
+		return fail(exitUsage, err)
 	}
-	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "ochre:", err)
-		var usage usageError
-		if errors.As(err, &usage) {
-			return exitUsage
-		}
-		return exitFailed
+	if _, err := logLevel(); err != nil {
+		return fail(exitUsage, err)
 	}
-	return 0
+	err = command.Run()
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return fail(exitUsage, err)
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return fail(exitFailed, errors.New("interrupted"))
+	}
+	return fail(exitFailed, err)
+}
+
+// decodeText is kong's mapper of strings with a better error.
+func decodeText(ctx *kong.DecodeContext, target reflect.Value) error {
+	text, err := popText(ctx)
+	if err == nil {
+		target.SetString(text)
+	}
+	return err
+}
+
+// popText takes the value of a flag or an argument.
+func popText(ctx *kong.DecodeContext) (text string, err error) {
+	if !ctx.Scan.Peek().IsValue() {
+		return "", errors.New("a value is missing")
+	}
+	err = ctx.Scan.PopValueInto("text", &text)
+	return text, err
 }
 
 // streams is where a command writes.

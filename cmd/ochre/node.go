@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -26,8 +25,8 @@ import (
 	"github.com/ochrehq/ochre/store"
 )
 
-// databaseWait is how long a node waits at start for its database.
-const databaseWait = 30 * time.Second
+// endLimit is how long a node that is told to end may take: the supervisor kills after 10 s.
+const endLimit = 9500 * time.Millisecond
 
 // Requests of one agent.
 const (
@@ -44,10 +43,13 @@ type node struct {
 	server *server.Server
 	hub    *live.Hub
 	inbox  *slackbridge.Inbox
-	loops  []func(context.Context)
-	close  []func()
+
+	workers []func(context.Context) // begin to end when the node is told to
+	loops   []func(context.Context) // end when nothing needs them any more
+	close   []func()
 
 	registry *prometheus.Registry
+	metrics  net.Listener // of /metrics alone; nil for none
 }
 
 // newNode builds a node in the order in which its parts need one another. Nothing runs yet.
@@ -69,21 +71,18 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 			r.Wake()
 		}
 	}
-	n.store, err = store.Open(ctx, c.DatabaseURL, store.Options{
+	n.store, err = openStore(ctx, c.DatabaseURL, store.Options{
 		Wake: wake,
 		Committed: func(t ochre.ID, e []ochre.Event) {
 			if n.hub != nil {
 				n.hub.Publish(t, e)
 			}
 		},
-	})
+	}, log)
 	if err != nil {
 		return nil, err
 	}
 	n.close = append(n.close, n.store.Close)
-	if err := waitForDatabase(ctx, n.store, c.DatabaseURL, log); err != nil {
-		return nil, err
-	}
 	if err := n.store.CheckSchema(ctx); errors.Is(err, store.ErrSchemaOlder) {
 		return nil, fmt.Errorf("%w; run `ochre migrate`, or start with --migrate", err)
 	} else if err != nil {
@@ -115,7 +114,7 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 	runners[store.QueueOutbound] = sender.Runner(n.store, 16)
 	runners[store.QueueJob] = jobs.Runner(n.store, 4)
 	for _, r := range runners {
-		n.loops = append(n.loops, r.Run)
+		n.workers = append(n.workers, r.Run)
 	}
 	n.loops = append(n.loops, channels.Run, n.hub.Run, n.wakeLoop, n.tidyLoop)
 
@@ -142,28 +141,37 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 }
 
 // redis connects to Redis, which may come later. Without a URL the node is alone.
-func (n *node) redis(context.Context) (*redis.Client, *live.RedisBus, error) {
-	if n.config.RedisURL == "" {
+func (n *node) redis(ctx context.Context) (*redis.Client, *live.RedisBus, error) {
+	o, err := n.config.redis()
+	if err != nil {
+		return nil, nil, err
+	}
+	if o == nil {
 		n.log.Warn("REDIS_URL is not set: events of other nodes are seen within about a second")
 		return nil, nil, nil
 	}
-	o, err := redis.ParseURL(n.config.RedisURL)
-	if err != nil {
-		return nil, nil, errors.New("REDIS_URL can't be parsed; want redis://user:password@host:port/database")
-	}
+	redis.SetLogger(redisLog{n.log})
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 2*time.Second, 2*time.Second, 2*time.Second
 	c := redis.NewClient(o)
 	n.close = append(n.close, func() { _ = c.Close() })
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := c.Ping(ctx).Err(); err != nil {
-		var refused redis.Error
-		if errors.As(err, &refused) {
-			return nil, nil, fmt.Errorf("redis at %s refuses: %w", o.Addr, err)
-		}
-		n.log.Warn("redis is not there yet; live updates go on by reading the log", "addr", o.Addr)
+	switch err := c.Ping(ctx).Err(); {
+	case err == nil:
+	case redis.IsAuthError(err), redis.IsPermissionError(err):
+		return nil, nil, fmt.Errorf("redis at %s refuses: %w", o.Addr, err)
+	default:
+		n.log.Warn("redis is not there yet; live updates go on by reading the log", "addr", o.Addr, "reason", whyNot(err))
 	}
 	return c, live.NewRedisBus(c, n.log), nil
+}
+
+// redisLog is what go-redis has to say of its connections, which the bus tells better.
+type redisLog struct{ log *slog.Logger }
+
+// Printf implements go-redis's logging.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, fmt.Sprintf(format, args...))
 }
 
 // tokenRefused disconnects an installation whose token Slack does not take any more.
@@ -175,70 +183,67 @@ func (n *node) tokenRefused(ctx context.Context, inst *ochre.SlackInstallation, 
 	}
 }
 
-// waitForDatabase waits with back-off until the database answers. Its error names the host and never the password.
-func waitForDatabase(ctx context.Context, s *store.Store, databaseURL string, log *slog.Logger) error {
-	host := "the database"
-	if u, err := url.Parse(databaseURL); err == nil && u.Host != "" {
-		host = u.Host
-	}
-	deadline := time.Now().Add(databaseWait)
-	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 4*time.Second) {
-		err := s.Ping(ctx)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case store.IsRefused(err):
-			return fmt.Errorf("the database at %s refuses the user or the password", host)
-		case time.Now().Add(wait).After(deadline):
-			return fmt.Errorf("no database at %s within %s", host, databaseWait)
-		}
-		log.Warn("the database does not answer; waiting", "host", host, "again_in", wait.String())
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-}
-
-// run serves on a listener until ctx ends, then stops in the order in which nothing is lost: requests first, then what they left behind.
+// run serves on a listener until ctx ends, then stops in the order in which nothing is lost: requests and what workers have in hand first,
+// then what these need. What takes longer than endLimit is left: its lane is free again when the lease ends.
 func (n *node) run(ctx context.Context, l net.Listener) error {
+	working, rest := context.WithCancel(ctx)
+	defer rest()
+	told := make(chan time.Time, 1)
+	context.AfterFunc(working, func() { told <- time.Now() })
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var loops sync.WaitGroup
-	for _, loop := range n.loops {
-		loops.Go(func() { loop(background) })
+	defer stop()
+	var workers, loops sync.WaitGroup
+	for _, w := range n.workers {
+		workers.Go(func() { w(working) })
 	}
-	loops.Go(func() {
-		if err := n.inbox.Run(background); err != nil && background.Err() == nil {
-			n.log.Error("the inbox ended", "error", err)
-		}
-	})
-	loops.Go(func() {
-		if done, err := n.desk.ResealTokens(background); err != nil || done > 0 {
-			n.log.Info("tokens sealed by the current key", "count", done, "error", err)
-		}
-	})
-	if n.config.MetricsAddr != "" {
-		loops.Go(func() { n.serveMetrics(background) })
-	}
+	n.startLoops(background, &loops)
 	n.log.Info("serving", "addr", l.Addr().String(), "url", n.config.PublicURL)
 	err := server.Run(ctx, l, n.server, n.log)
-	stop()
-	loops.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+		n.log.Warn("requests that did not end in time were cut", "error", err)
+		err = nil
+	}
+	rest()
+	ended := make(chan struct{})
+	go func() {
+		workers.Wait()
+		stop()
+		loops.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Until((<-told).Add(endLimit))):
+		n.log.Warn("ended with work in hand; it goes on when its leases have ended")
+	}
 	n.shut()
 	return err
 }
 
+func (n *node) startLoops(ctx context.Context, loops *sync.WaitGroup) {
+	for _, loop := range n.loops {
+		loops.Go(func() { loop(ctx) })
+	}
+	loops.Go(func() {
+		if err := n.inbox.Run(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("the inbox ended", "error", err)
+		}
+	})
+	loops.Go(func() {
+		if done, err := n.desk.ResealTokens(ctx); err != nil || done > 0 {
+			n.log.Info("tokens sealed by the current key", "count", done, "error", err)
+		}
+	})
+	if n.metrics != nil {
+		loops.Go(func() { n.serveMetrics(ctx) })
+	}
+}
+
 func (n *node) serveMetrics(ctx context.Context) {
-	srv := &http.Server{Addr: n.config.MetricsAddr, Handler: server.MetricsHandler(n.registry), ReadHeaderTimeout: 5 * time.Second}
-	go func() {
-		<-ctx.Done()
-		_ = srv.Close()
-	}()
-	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		n.log.Error("metrics are not served", "addr", n.config.MetricsAddr, "error", err)
+	srv := &http.Server{Handler: server.MetricsHandler(n.registry), ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	if err := srv.Serve(n.metrics); !errors.Is(err, http.ErrServerClosed) {
+		n.log.Error("metrics are not served any more", "error", err)
 	}
 }
 

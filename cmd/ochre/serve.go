@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
-	"net"
-	"os"
-
-	"github.com/ochrehq/ochre/store"
 )
 
 type serveCommand struct {
@@ -23,40 +19,37 @@ func (s *serveCommand) Run(ctx context.Context, out *streams) error {
 	}
 	log := newLogger(out.err)
 	if s.Migrate {
-		if err := migrate(ctx, c.DatabaseURL, log); err != nil {
+		if err := migrate(ctx, c.DatabaseURL, log); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
+	err = serve(ctx, c, log)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // told to end before it began
+	}
+	return err
+}
+
+func serve(ctx context.Context, c config, log *slog.Logger) error {
 	n, err := newNode(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Addr)
+	l, err := listen(ctx, c.Addr)
+	if err == nil && c.MetricsAddr != "" {
+		if n.metrics, err = listen(ctx, c.MetricsAddr); err != nil {
+			_ = l.Close()
+		}
+	}
 	if err != nil {
 		n.shut()
-		return fmt.Errorf("listen on %s: %w", c.Addr, err)
+		return err
 	}
 	return n.run(ctx, l)
 }
 
-// newLogger writes JSON lines. OCHRE_LOG_LEVEL is debug, info (the default), warn or error.
+// newLogger writes JSON lines from logLevel upwards.
 func newLogger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(os.Getenv("OCHRE_LOG_LEVEL"))); err != nil {
-		level = slog.LevelInfo
-	}
+	level, _ := logLevel() // was checked before
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
-}
-
-// migrate waits for the database and brings its schema up to date.
-func migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	s, err := store.Open(ctx, databaseURL, store.Options{MaxConns: 2})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := waitForDatabase(ctx, s, databaseURL, log); err != nil {
-		return err
-	}
-	return store.Migrate(ctx, databaseURL)
 }
