@@ -23,9 +23,10 @@ type feed struct {
 	started bool                  // head means something
 	head    int64                 // newest seq that was emitted
 	ring    []*entry              // seq head-len+1 … head
-	early   map[int64]ochre.Event // came before their turn
+	early   map[int64]ochre.Event // came before their turn, at most ringSize ahead of it
+	newest  int64                 // greatest seq that came
 	changed chan struct{}         // closed when head moves
-	holeAt  time.Time             // since when something before the earliest of early is missing; zero: nothing is
+	holeAt  time.Time             // since when something between head and newest is missing; zero: nothing is
 
 	subscribers int
 	idleSince   time.Time
@@ -70,19 +71,29 @@ func (f *feed) skipTo(seq int64) {
 func (f *feed) offer(now time.Time, events ...ochre.Event) (opened bool, holeAt time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	from := f.head
 	for _, e := range events {
-		if e.Seq > f.head && len(f.early) < ringSize { // what does not fit is read from the log
+		f.newest = max(f.newest, e.Seq)
+		switch {
+		case !f.started:
+			if len(f.early) < ringSize {
+				f.early[e.Seq] = e
+			}
+		case e.Seq == f.head+1:
+			f.emit(e)
+			f.emitReady()
+		case e.Seq > f.head && e.Seq <= f.head+ringSize: // what is further ahead is read from the log
 			f.early[e.Seq] = e
 		}
 	}
 	if !f.started {
 		return false, time.Time{}
 	}
-	if f.emitReady() {
+	if f.head > from {
 		f.wake()
 	}
 	switch {
-	case len(f.early) == 0:
+	case f.newest <= f.head:
 		f.holeAt = time.Time{}
 	case f.holeAt.IsZero():
 		f.holeAt = now
@@ -91,15 +102,13 @@ func (f *feed) offer(now time.Time, events ...ochre.Event) (opened bool, holeAt 
 	return false, f.holeAt
 }
 
-// emitReady moves head over what has come, and tells whether it moved. f.mu is held.
-func (f *feed) emitReady() bool {
-	from := f.head
+// emitReady moves head over what came before its turn. f.mu is held.
+func (f *feed) emitReady() {
 	for {
 		e, ok := f.early[f.head+1]
 		if !ok {
-			return f.head > from
+			return
 		}
-		delete(f.early, e.Seq)
 		f.emit(e)
 	}
 }
@@ -118,6 +127,7 @@ func (f *feed) emit(e ochre.Event) {
 		f.ring[n-1-sharedNow].unshare()
 	}
 	f.head = e.Seq
+	delete(f.early, e.Seq)
 }
 
 // wake tells who waits that head moved. f.mu is held.

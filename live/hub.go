@@ -98,17 +98,26 @@ func (h *Hub) Run(ctx context.Context) {
 	parts.Go(func() { h.mend(ctx) })
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
-	seen := time.Now()
+	seen, failing := time.Now(), false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if h.look(ctx) {
-			seen = time.Now()
-		} else if time.Since(seen) > blindAfter && ctx.Err() == nil {
-			h.Log.Warn("the event log can't be read; subscribers are sent to another node", "since", seen)
+		err := h.look(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case err == nil:
+			if failing {
+				h.Log.Info("the event log can be read again")
+			}
+			seen, failing = time.Now(), false
+		case !failing:
+			h.Log.Warn("the event log can't be read; it is tried again", "error", err)
+			failing = true
+		case time.Since(seen) > blindAfter:
+			h.Log.Warn("subscribers are sent to another node: the event log can't be read", "error", err)
 			h.interrupt()
 			seen = time.Now()
 		}
@@ -149,8 +158,8 @@ func (h *Hub) mend(ctx context.Context) {
 	}
 }
 
-// look compares every feed with the log's counter and reads what it lacks. It tells whether the counters could be read.
-func (h *Hub) look(ctx context.Context) bool {
+// look compares every feed with the log's counter and reads what it lacks. Its error is that the counters could not be read.
+func (h *Hub) look(ctx context.Context) error {
 	feeds := h.watched(time.Now())
 	tenants := make([]ochre.ID, 0, len(feeds))
 	for id := range feeds {
@@ -158,10 +167,7 @@ func (h *Hub) look(ctx context.Context) bool {
 	}
 	at, err := h.positions(ctx, tenants)
 	if err != nil {
-		if ctx.Err() == nil {
-			h.Log.Warn("the event log could not be looked at; it is tried again", "error", err)
-		}
-		return false
+		return err
 	}
 	var fills sync.WaitGroup
 	defer fills.Wait()
@@ -179,7 +185,7 @@ func (h *Hub) look(ctx context.Context) bool {
 			}
 		})
 	}
-	return true
+	return nil
 }
 
 // positions reads where logs stand.
@@ -210,7 +216,7 @@ func (h *Hub) watched(now time.Time) map[ochre.ID]*feed {
 	return feeds
 }
 
-// fill reads from the log what a feed lacks up to a seq. Only one fills a feed at a time; who comes second mostly finds nothing to do.
+// fill reads from the log what a feed lacks, if it lacks anything up to a seq. Only one fills a feed at a time; who comes second mostly finds nothing to do.
 func (h *Hub) fill(ctx context.Context, f *feed, upto int64) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -220,12 +226,12 @@ func (h *Hub) fill(ctx context.Context, f *feed, upto int64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if head, _ := f.position(); head >= upto {
+		return nil
+	}
 	f.skip(upto - ringSize) // who is behind that far reads the log by itself
 	for {
 		head, _ := f.position()
-		if head >= upto {
-			return nil
-		}
 		events, err := h.Store.EventsAfter(ctx, f.tenant, nil, head, readAtOnce)
 		if err != nil {
 			return err

@@ -102,7 +102,7 @@ func (b *RedisBus) Run(ctx context.Context, receive func(ochre.ID, []ochre.Event
 	publisher.Go(func() { b.publish(ctx) })
 	for ctx.Err() == nil {
 		b.listen(ctx, receive)
-		if b.up.Swap(false) {
+		if b.up.Swap(false) && ctx.Err() == nil {
 			b.log.Warn("redis is silent; live updates go on by reading the log")
 		}
 		wait(ctx, beatInterval/2)

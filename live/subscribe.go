@@ -60,10 +60,14 @@ func (h *Hub) Subscribe(ctx context.Context, p ochre.Principal, conversation *oc
 	go func() {
 		defer h.detach(f)
 		defer close(s.out)
-		if err := s.run(ctx); ctx.Err() == nil {
-			h.Log.Warn("a subscription ended early; its client comes back", "tenant", p.TenantID, "error", err)
-			socket.Interrupt(ctx)
+		err := s.run(ctx)
+		if ctx.Err() != nil {
+			return
 		}
+		if !errors.Is(err, errCut) { // of which the hub has told
+			h.Log.Warn("a subscription ended early; its client comes back", "tenant", p.TenantID, "error", err)
+		}
+		socket.Interrupt(ctx)
 	}()
 	return s.out, nil
 }
