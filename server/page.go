@@ -35,7 +35,8 @@ func (p *pages) routes(handle func(pattern string, f http.HandlerFunc)) {
 		panic(err) // only for a malformed name
 	}
 	static := http.FileServerFS(files)
-	handle("GET /{$}", p.start)
+	handle("GET /{$}", p.signedIn("start.html"))
+	handle("GET /conversations/{number}", p.signedIn("conversation.html"))
 	handle("GET /signin", p.askToSignIn)
 	handle("POST /signin", p.signIn)
 	handle("POST /signout", p.signOut)
@@ -60,16 +61,18 @@ func (*pages) file(static http.Handler, w http.ResponseWriter, r *http.Request) 
 	static.ServeHTTP(w, r)
 }
 
-// start is who you are, and the newest conversations, which its script reads from /graphql.
-func (p *pages) start(w http.ResponseWriter, r *http.Request) {
-	ctx, err := p.auth.cookie(r.Context(), w, r)
-	switch {
-	case ochre.CodeOf(err) == ochre.CodeUnauthenticated:
-		http.Redirect(w, r, "/signin", http.StatusSeeOther)
-	case err != nil:
-		p.fail(w, r, err)
-	default:
-		p.render(w, r.WithContext(ctx), http.StatusOK, "start.html", nil)
+// signedIn serves a page whose script reads from /graphql as who is signed in; who is not is sent to sign in.
+func (p *pages) signedIn(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, err := p.auth.cookie(r.Context(), w, r)
+		switch {
+		case ochre.CodeOf(err) == ochre.CodeUnauthenticated:
+			http.Redirect(w, r, "/signin", http.StatusSeeOther)
+		case err != nil:
+			p.fail(w, r, err)
+		default:
+			p.render(w, r.WithContext(ctx), http.StatusOK, name, nil)
+		}
 	}
 }
 

@@ -94,5 +94,11 @@ test('the main job, on the pages', async () => {
   await keep(sim, '4-slack');
   assert.ok((await sim.locator('#threads').innerText()).includes(viewer.name), 'the reply does not show the agent');
 
+  await graphql('mutation($i: AddNoteInput!) { addNote(input: $i) { userErrors { message } } }', { i: { conversationId: id, body: 'Only for us' } });
+  await inbox.getByText(question).first().click();
+  await inbox.getByText(answer).first().waitFor();
+  await inbox.getByText('Only for us').first().waitFor();
+  await keep(inbox, '5-conversation');
+
   assert.deepEqual(problems, [], 'the pages reported errors');
 });
