@@ -53,52 +53,34 @@ type node struct {
 }
 
 // newNode builds a node in the order in which its parts need one another. Nothing runs yet.
-func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Check) (n *node, err error) {
-	n = &node{config: c, log: log, registry: prometheus.NewRegistry()}
-	defer func() {
-		if err != nil {
-			n.shut()
-		}
-	}()
+func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Check) (*node, error) {
+	n := &node{config: c, log: log, registry: prometheus.NewRegistry()}
+	if err := n.build(ctx, ready); err != nil {
+		n.shut()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *node) build(ctx context.Context, ready []server.Check) error {
+	c, log := n.config, n.log
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	keys, err := secret.New(c.SecretKey, c.SecretKeyOld...)
 	if err != nil {
-		return nil, usageError{err}
+		return usageError{err}
 	}
 	runners := map[store.Queue]*store.Runner{}
-	wake := func(q store.Queue) {
-		if r := runners[q]; r != nil {
-			r.Wake()
-		}
-	}
-	n.store, err = openStore(ctx, c.DatabaseURL, store.Options{
-		Wake: wake,
-		Committed: func(t ochre.ID, e []ochre.Event) {
-			if n.hub != nil {
-				n.hub.Publish(t, e)
-			}
-		},
-	}, log)
+	epoch, err := n.openStore(ctx, runners)
 	if err != nil {
-		return nil, err
-	}
-	n.close = append(n.close, n.store.Close)
-	if err := n.store.CheckSchema(ctx); errors.Is(err, store.ErrSchemaOlder) {
-		return nil, fmt.Errorf("%w; run `ochre migrate`, or start with --migrate", err)
-	} else if err != nil {
-		return nil, err
-	}
-	epoch, err := n.store.LogEpoch(ctx)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	rdb, bus, err := n.redis(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	client, err := slackbridge.NewClient(slackbridge.ClientOptions{APIURL: c.SlackAPIURL, Keys: keys, Refused: n.tokenRefused})
 	if err != nil {
-		return nil, usageError{err}
+		return usageError{err}
 	}
 	n.close = append(n.close, client.Close)
 	n.desk = &desk.Desk{Store: n.store, Cursors: live.NewCursors(keys, epoch), Keys: keys, Slack: client, PublicURL: c.PublicURL, Now: time.Now}
@@ -117,7 +99,13 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 		n.workers = append(n.workers, r.Run)
 	}
 	n.loops = append(n.loops, channels.Run, n.hub.Run, n.wakeLoop, n.tidyLoop)
+	n.buildServer(client, channels, count, newLimiter(rdb, bus), ready)
+	return nil
+}
 
+// buildServer builds the server over what was built before.
+func (n *node) buildServer(client *slackbridge.Client, channels *slackbridge.Channels, count *counters, limiter server.Limiter, ready []server.Check) {
+	c, log := n.config, n.log
 	resolver := &resolvers.Resolver{Store: n.store, Desk: n.desk, Live: n.hub, PublicURL: c.PublicURL}
 	metrics := server.NewMetrics(n.registry)
 	executor := server.NewExecutor(resolver.Schema(), server.ExecutorOptions{Logger: log, Metrics: metrics})
@@ -127,9 +115,8 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 		ClientID: c.SlackClientID, ClientSecret: c.SlackSecret, Log: log, Installed: func(*ochre.SlackInstallation) { channels.Due() },
 	})
 	n.server = server.New(server.Config{
-		Auth: auth, Executor: executor, Logger: log, Metrics: metrics, PublicURL: c.PublicURL,
-		Socket:  socket.New(socket.Options{Executor: socket.NewGQLGenExecutor(executor), Auth: auth, CheckInterval: 5 * time.Second, Metrics: count.sockets(), Logger: log}),
-		Limiter: newLimiter(rdb, bus),
+		Auth: auth, Executor: executor, Logger: log, Metrics: metrics, PublicURL: c.PublicURL, Limiter: limiter,
+		Socket: socket.New(socket.Options{Executor: socket.NewGQLGenExecutor(executor), Auth: auth, CheckInterval: 5 * time.Second, Metrics: count.sockets(), Logger: log}),
 		SlackEvents: slackbridge.NewEvents(slackbridge.EventsOptions{
 			SigningSecret: c.SlackSigning, Inbox: n.inbox, Now: time.Now, Count: count.received, Log: log,
 		}),
@@ -137,7 +124,32 @@ func newNode(ctx context.Context, c config, log *slog.Logger, ready ...server.Ch
 		Ready:    append([]server.Check{{Name: "database", Func: n.store.Ping}}, ready...),
 		Gatherer: n.registry, MetricsToken: c.MetricsToken,
 	})
-	return n, nil
+}
+
+// openStore opens the database, checks its schema, and gives the epoch of its event log. Runners may be added later.
+func (n *node) openStore(ctx context.Context, runners map[store.Queue]*store.Runner) (epoch string, err error) {
+	n.store, err = openStore(ctx, n.config.DatabaseURL, store.Options{
+		Wake: func(q store.Queue) {
+			if r := runners[q]; r != nil {
+				r.Wake()
+			}
+		},
+		Committed: func(t ochre.ID, e []ochre.Event) {
+			if n.hub != nil {
+				n.hub.Publish(t, e)
+			}
+		},
+	}, n.log)
+	if err != nil {
+		return epoch, err
+	}
+	n.close = append(n.close, n.store.Close)
+	if err := n.store.CheckSchema(ctx); errors.Is(err, store.ErrSchemaOlder) {
+		return epoch, fmt.Errorf("%w; run `ochre migrate`, or start with --migrate", err)
+	} else if err != nil {
+		return epoch, err
+	}
+	return n.store.LogEpoch(ctx)
 }
 
 // redis connects to Redis, which may come later. Without a URL the node is alone.
