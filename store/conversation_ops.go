@@ -15,7 +15,7 @@ func (tx *Tx) ShareAgent(ctx context.Context, id ochre.ID) (*ochre.Agent, error)
 
 // LockAssigned reads the conversations of an agent that are not closed, by id, and locks them.
 func (tx *Tx) LockAssigned(ctx context.Context, agent ochre.ID) ([]*ochre.Conversation, error) {
-	return rows[ochre.Conversation](ctx, tx.queries, "SELECT * FROM conversations WHERE tenant_id = ? AND assignee_id = ? AND status <> 'CLOSED' ORDER BY id FOR UPDATE", tx.Tenant, agent)
+	return rows[ochre.Conversation](ctx, tx.queries, "SELECT * FROM conversations WHERE tenant_id = ? AND assignee_id = ? AND status <> 'CLOSED' ORDER BY id FOR NO KEY UPDATE", tx.Tenant, agent)
 }
 
 // Due names a conversation whose time has come.
@@ -35,7 +35,7 @@ func (s *Store) DueToWake(ctx context.Context, now time.Time, limit int) ([]Due,
 func (tx *Tx) LockDue(ctx context.Context, id ochre.ID) (*ochre.Conversation, error) {
 	var c ochre.Conversation
 	return one(&c, tx.db.WithContext(ctx).Raw(`SELECT * FROM conversations WHERE tenant_id = ? AND id = ? AND status = 'SNOOZED' AND snoozed_until <= ?
-		FOR UPDATE SKIP LOCKED`, tx.Tenant, id, tx.now).Scan(&c))
+		FOR NO KEY UPDATE SKIP LOCKED`, tx.Tenant, id, tx.now).Scan(&c))
 }
 
 // LastEntryAt is the time of the newest message, note or activity of a conversation; ErrNotFound if it has none.

@@ -13,13 +13,13 @@ const EndUsersEmail = "end_users_email"
 // LockOrganization reads an organization and locks it until the commit.
 func (tx *Tx) LockOrganization(ctx context.Context, id ochre.ID) (*ochre.Organization, error) {
 	var o ochre.Organization
-	return one(&o, tx.db.WithContext(ctx).Raw("SELECT * FROM organizations WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&o))
+	return one(&o, tx.db.WithContext(ctx).Raw("SELECT * FROM organizations WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&o))
 }
 
 // LockOrganizationByExternalID reads the organization that has the tenant's own id, and locks it until the commit.
 func (tx *Tx) LockOrganizationByExternalID(ctx context.Context, external string) (*ochre.Organization, error) {
 	var o ochre.Organization
-	return one(&o, tx.db.WithContext(ctx).Raw("SELECT * FROM organizations WHERE tenant_id = ? AND external_id = ? FOR UPDATE", tx.Tenant, external).Scan(&o))
+	return one(&o, tx.db.WithContext(ctx).Raw("SELECT * FROM organizations WHERE tenant_id = ? AND external_id = ? FOR NO KEY UPDATE", tx.Tenant, external).Scan(&o))
 }
 
 // InsertOrganization stores a new organization. False: its external id was just taken, perhaps by another transaction.
@@ -38,12 +38,12 @@ func (tx *Tx) UpdateOrganization(ctx context.Context, o *ochre.Organization) err
 // LockEndUserByExternalID reads the end user who has the tenant's own id, and locks it until the commit.
 func (tx *Tx) LockEndUserByExternalID(ctx context.Context, external string) (*ochre.EndUser, error) {
 	var u ochre.EndUser
-	return one(&u, tx.db.WithContext(ctx).Raw("SELECT * FROM end_users WHERE tenant_id = ? AND external_id = ? FOR UPDATE", tx.Tenant, external).Scan(&u))
+	return one(&u, tx.db.WithContext(ctx).Raw("SELECT * FROM end_users WHERE tenant_id = ? AND external_id = ? FOR NO KEY UPDATE", tx.Tenant, external).Scan(&u))
 }
 
 // LockEndUsersByEmail reads the end users with an email, in any case, at most one of an organization, and locks them until the commit.
 func (tx *Tx) LockEndUsersByEmail(ctx context.Context, email string) ([]*ochre.EndUser, error) {
-	return rows[ochre.EndUser](ctx, tx.queries, "SELECT * FROM end_users WHERE tenant_id = ? AND lower(email) = lower(?) AND merged_into IS NULL ORDER BY id FOR UPDATE", tx.Tenant, email)
+	return rows[ochre.EndUser](ctx, tx.queries, "SELECT * FROM end_users WHERE tenant_id = ? AND lower(email) = lower(?) AND merged_into IS NULL ORDER BY id FOR NO KEY UPDATE", tx.Tenant, email)
 }
 
 // InsertEndUser stores a new end user. False: its external id or email was just taken, perhaps by another transaction.

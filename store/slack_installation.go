@@ -36,7 +36,7 @@ func (q queries) InstallationsSeeing(ctx context.Context, slackChannelID string)
 // LockInstallation reads an installation and locks it until the commit.
 func (tx *Tx) LockInstallation(ctx context.Context, id ochre.ID) (*ochre.SlackInstallation, error) {
 	var i ochre.SlackInstallation
-	return one(&i, tx.db.WithContext(ctx).Raw("SELECT * FROM slack_installations WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&i))
+	return one(&i, tx.db.WithContext(ctx).Raw("SELECT * FROM slack_installations WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&i))
 }
 
 // InsertInstallation stores a new installation. IsUnique(err, InstallationsTeam) if the workspace has one already, of any tenant.
@@ -70,7 +70,7 @@ func (s *Store) ClaimChannelRefresh(ctx context.Context, now, before time.Time) 
 	var i ochre.SlackInstallation
 	return one(&i, s.db.WithContext(ctx).Raw(`UPDATE slack_installations SET channels_refreshed = ? WHERE id = (
 			SELECT id FROM slack_installations WHERE connected AND (channels_refreshed IS NULL OR channels_refreshed < ?)
-			ORDER BY channels_refreshed NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED
+			ORDER BY channels_refreshed NULLS FIRST, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 		) RETURNING *`, now, before).Scan(&i))
 }
 

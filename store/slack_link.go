@@ -34,20 +34,20 @@ func (q queries) LinksOfChannel(ctx context.Context, slackChannelID string) ([]o
 // LockLink reads a link and locks it until the commit.
 func (tx *Tx) LockLink(ctx context.Context, id ochre.ID) (*ochre.ChannelLink, error) {
 	var l ochre.ChannelLink
-	return one(&l, tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND id = ? FOR UPDATE", tx.Tenant, id).Scan(&l))
+	return one(&l, tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&l))
 }
 
 // LockLiveLink is LiveLink with the row locked until the commit.
 func (tx *Tx) LockLiveLink(ctx context.Context, slackChannelID string) (*ochre.ChannelLink, error) {
 	var l ochre.ChannelLink
-	return one(&l, tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND slack_channel_id = ? AND state <> 'UNLINKED' FOR UPDATE",
+	return one(&l, tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND slack_channel_id = ? AND state <> 'UNLINKED' FOR NO KEY UPDATE",
 		tx.Tenant, slackChannelID).Scan(&l))
 }
 
 // LockLiveLinks locks the links of an installation that are not UNLINKED, in the order of their ids.
 func (tx *Tx) LockLiveLinks(ctx context.Context, installation ochre.ID) ([]ochre.ChannelLink, error) {
 	var ls []ochre.ChannelLink
-	err := tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND installation_id = ? AND state <> 'UNLINKED' ORDER BY id FOR UPDATE",
+	err := tx.db.WithContext(ctx).Raw("SELECT * FROM channel_links WHERE tenant_id = ? AND installation_id = ? AND state <> 'UNLINKED' ORDER BY id FOR NO KEY UPDATE",
 		tx.Tenant, installation).Scan(&ls).Error
 	return ls, err
 }
@@ -59,7 +59,7 @@ func (tx *Tx) LockLinksOfChannels(ctx context.Context, installation ochre.ID, sl
 		return nil, nil
 	}
 	err := tx.db.WithContext(ctx).Raw(`SELECT * FROM channel_links WHERE tenant_id = ? AND installation_id = ? AND slack_channel_id IN ? AND state <> 'UNLINKED'
-		ORDER BY id FOR UPDATE`, tx.Tenant, installation, slackChannelIDs).Scan(&ls).Error
+		ORDER BY id FOR NO KEY UPDATE`, tx.Tenant, installation, slackChannelIDs).Scan(&ls).Error
 	return ls, err
 }
 
@@ -84,7 +84,7 @@ func (tx *Tx) UpdateLink(ctx context.Context, l *ochre.ChannelLink) error {
 func (tx *Tx) MoveConversations(ctx context.Context, link ochre.ID, organization *ochre.ID, limit int) ([]ochre.ID, error) {
 	var ids []ochre.ID
 	err := tx.db.WithContext(ctx).Raw(`WITH c AS (
-			SELECT id FROM conversations WHERE tenant_id = ? AND link_id = ? AND organization_id IS DISTINCT FROM ?::uuid ORDER BY id LIMIT ? FOR UPDATE
+			SELECT id FROM conversations WHERE tenant_id = ? AND link_id = ? AND organization_id IS DISTINCT FROM ?::uuid ORDER BY id LIMIT ? FOR NO KEY UPDATE
 		) UPDATE conversations v SET organization_id = ?::uuid, version = version + 1 FROM c WHERE v.tenant_id = ? AND v.id = c.id RETURNING v.id`,
 		tx.Tenant, link, organization, limit, organization, tx.Tenant).Scan(&ids).Error
 	if err != nil {
