@@ -2,8 +2,6 @@ package richtext
 
 import (
 	"encoding/json"
-	"strings"
-	"unicode/utf8"
 )
 
 // Post is an outbound message in the form of chat.postMessage.
@@ -40,26 +38,4 @@ func (p Post) TooLong() bool {
 		}
 	}
 	return units >= slackTextLimit
-}
-
-// Preview is the text of Markdown in one line, for titles and lists: at most max code points, the last of them … if
-// there was more.
-func Preview(md string, max int) string {
-	if max <= 0 {
-		return ""
-	}
-	var words []string
-	for _, b := range readMarkdown(clean(md)) {
-		words = append(words, strings.Fields(b.text())...)
-	}
-	line := strings.Join(words, " ")
-	if utf8.RuneCountInString(line) <= max {
-		return line
-	}
-	end := 0
-	for range max - 1 {
-		_, n := utf8.DecodeRuneInString(line[end:])
-		end += n
-	}
-	return strings.TrimRight(line[:end], " ") + "…"
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // outline writes the rich_text block of a post in a form that is easy to read and compare.
@@ -102,33 +101,6 @@ func TestTooLong(t *testing.T) {
 	} {
 		if got := FromMarkdown(tt.md).TooLong(); got != tt.want {
 			t.Errorf("%.20s… (%d bytes): %v, want %v", tt.md, len(tt.md), got, tt.want)
-		}
-	}
-}
-
-func TestPreview(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		md   string
-		max  int
-		want string
-	}{
-		{"Hello **world**", 80, "Hello world"},
-		{"# Title\n\n- a\n- [b](https://x.com)\n\n```\ncode\n  here\n```", 80, "Title a b code here"},
-		{"one two three", 9, "one two…"},
-		{"one two three", 8, "one two…"},
-		{"one two three", 13, "one two three"},
-		{"日本語テキスト", 4, "日本語…"},
-		{"a\xffb", 80, "a\uFFFDb"},
-		{"abc", 1, "…"},
-		{"abc", 0, ""},
-		{"abc", -1, ""},
-		{" \n ", 10, ""},
-		{"> @Ann said\n> `x`", 80, "@Ann said x"},
-	} {
-		got := Preview(tt.md, tt.max)
-		if got != tt.want || utf8.RuneCountInString(got) > max(0, tt.max) {
-			t.Errorf("Preview(%q, %d) = %q, want %q", tt.md, tt.max, got, tt.want)
 		}
 	}
 }
