@@ -47,7 +47,12 @@ type office struct {
 
 func newOffice(t *testing.T, databaseURL string) *office {
 	t.Helper()
-	o := &office{World: fixture.New(t, fixture.Open(t, databaseURL)), clock: &clock{at: fixture.Noon.Add(time.Hour)}, t: t}
+	return officeIn(t, fixture.Open(t, databaseURL))
+}
+
+func officeIn(t *testing.T, s *store.Store) *office {
+	t.Helper()
+	o := &office{World: fixture.New(t, s), clock: &clock{at: fixture.Noon.Add(time.Hour)}, t: t}
 	keys, err := secret.New(strings.Repeat("test", 8))
 	if err != nil {
 		t.Fatal(err)

@@ -191,8 +191,12 @@ func (d *Desk) RetryDelivery(ctx context.Context, p ochre.Principal, messageID s
 		if err != nil {
 			return err
 		}
-		if ended := !waiting || part.DeliveryState == ochre.DeliveryFailed || part.DeliveryState == ochre.DeliveryUnconfirmed; !ended || part.DeliveryState == ochre.DeliverySent {
-			return notRetryable(fmt.Sprintf("Only a reply that failed or is unconfirmed can be sent again; this one is %s.", part.DeliveryState))
+		switch part.DeliveryState {
+		case ochre.DeliveryFailed, ochre.DeliveryUnconfirmed:
+		default:
+			if waiting || part.DeliveryState == ochre.DeliverySent {
+				return notRetryable(fmt.Sprintf("Only a reply that failed or is unconfirmed can be sent again; this one is %s.", part.DeliveryState))
+			}
 		}
 		if err := checkLink(ctx, tx, m.LinkID, "messageId"); err != nil {
 			return err

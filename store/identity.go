@@ -26,13 +26,17 @@ func (tx *Tx) LockIdentityByID(ctx context.Context, id ochre.ID) (*ochre.SlackId
 	return one(&i, tx.db.WithContext(ctx).Raw("SELECT * FROM slack_identities WHERE tenant_id = ? AND id = ? FOR NO KEY UPDATE", tx.Tenant, id).Scan(&i))
 }
 
-// LockPeople locks, in one order everywhere, the identities of all who wrote in a thread and of one more Slack person ("" for none).
+// LockPeople locks, in one order everywhere, the identities of all who wrote in a thread and of one more Slack person ("" for none), whose team may not be known.
 func (tx *Tx) LockPeople(ctx context.Context, thread ochre.ID, slackTeam, slackUser string) ([]ochre.SlackIdentity, error) {
 	var is []ochre.SlackIdentity
+	teams := " AND slack_team_id IN ('', ?)" // who was met without a team at first may be the same person
+	if slackTeam == "" {
+		teams = " AND ? = ''"
+	}
 	err := tx.db.WithContext(ctx).Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND id IN (
 			SELECT identity_id FROM messages WHERE tenant_id = ? AND thread_id = ?
-			UNION ALL SELECT id FROM slack_identities WHERE tenant_id = ? AND slack_team_id = ? AND slack_user_id = ?) ORDER BY id FOR NO KEY UPDATE`,
-		tx.Tenant, tx.Tenant, thread, tx.Tenant, slackTeam, slackUser).Scan(&is).Error
+			UNION ALL SELECT id FROM slack_identities WHERE tenant_id = ? AND slack_user_id = ?`+teams+`) ORDER BY id FOR NO KEY UPDATE`,
+		tx.Tenant, tx.Tenant, thread, tx.Tenant, slackUser, slackTeam).Scan(&is).Error
 	return is, err
 }
 
