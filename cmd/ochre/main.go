@@ -40,12 +40,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run parses and runs one command line. The first SIGINT or SIGTERM ends it in order, the second at once.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop() // the next signal ends the process
-	}()
+	go heed(stop)
 	fail := func(code int, err error) int {
 		fmt.Fprintln(stderr, "ochre:", err)
 		return code
@@ -82,6 +79,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return fail(exitFailed, errors.New("interrupted"))
 	}
 	return fail(exitFailed, err)
+}
+
+// heed ends in order at the first signal and at once at the second, with a shell's exit code for that.
+func heed(end func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	end()
+	if s, ok := (<-signals).(syscall.Signal); ok {
+		os.Exit(128 + int(s))
+	}
 }
 
 // decodeText is kong's mapper of strings with a better error.

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -22,7 +23,17 @@ import (
 	"github.com/ochrehq/ochre/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m, func() error { return goleak.Find() }) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given { // most of the time is spent on waiting for other processes
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			panic(err)
+		}
+	}
+	testenv.Main(m, func() error { return goleak.Find() })
+}
 
 // patience is how long a test waits for what should take a moment, on a machine that does a lot else.
 const patience = 60 * time.Second
