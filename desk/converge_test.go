@@ -74,20 +74,16 @@ func (o *office) enqueue(evs []desk.SlackEvent, lane func(desk.SlackEvent) strin
 	})
 }
 
-// claimed gives the one lane of a key.
-func (o *office) claimed(q store.Queue, key string) store.Claim {
-	o.t.Helper()
-	claims, err := o.Store.ClaimLanes(o.t.Context(), q, o.now(), time.Hour, 1000)
+// claimed takes the lane of a key, whoever has it. Only this one, since other tests have lanes in the same database.
+func (c *channel) claimed(q store.Queue, key string) store.Claim {
+	c.t.Helper()
+	claim := store.Claim{Key: key, TenantID: c.Tenant.ID, Lease: ochre.NewID()}
+	err := c.sql.QueryRow(c.t.Context(), "UPDATE lanes SET lease = $1, leased_until = $2 WHERE queue = $3 AND key = $4 RETURNING id",
+		claim.Lease.String(), c.now().Add(time.Hour), string(q), key).Scan(&claim.LaneID)
 	if err != nil {
-		o.t.Fatal(err)
+		c.t.Fatalf("claim lane %s: %v", key, err)
 	}
-	for _, c := range claims {
-		if c.Key == key {
-			return c
-		}
-	}
-	o.t.Fatalf("lane %s is not among the %d claimed", key, len(claims))
-	return store.Claim{}
+	return claim
 }
 
 // live applies events in the order given, one after another.
