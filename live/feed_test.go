@@ -60,11 +60,11 @@ func TestFeedPutsInOrder(t *testing.T) {
 func TestFeedBeforeItsStart(t *testing.T) {
 	t.Parallel()
 	f := newFeed(ochre.NewID())
-	if opened, _ := f.offer(fixture.Noon, events(999, 1003)...); opened || f.head != 0 {
+	if opened, _ := f.offer(fixture.Noon, events(99_999, 100_003)...); opened || f.head != 0 {
 		t.Errorf("head %d, hole %t", f.head, opened)
 	}
-	f.start(1000)
-	if f.start(5000); f.head != 1003 || !slices.Equal(ringOf(f), []int64{1001, 1002, 1003}) {
+	f.start(100_000)
+	if f.start(500_000); f.head != 100_003 || !slices.Equal(ringOf(f), []int64{100_001, 100_002, 100_003}) {
 		t.Errorf("head %d, ring %v", f.head, ringOf(f))
 	}
 }

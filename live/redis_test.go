@@ -211,3 +211,40 @@ func TestLimiter(t *testing.T) {
 		eventually(t, "that it counts again", func() bool { _, err := one.Allow(t.Context(), "another"); return err == nil })
 	}
 }
+
+// slowBus follows late: what was published before is lost to it.
+type slowBus struct {
+	live.Bus
+	follows chan ochre.ID
+	receive chan told
+}
+
+func (b slowBus) Publish(ochre.ID, []ochre.Event) {}
+func (b slowBus) Follow(tenant ochre.ID)          { b.follows <- tenant }
+func (b slowBus) Unfollow(ochre.ID)               {}
+func (b slowBus) Run(ctx context.Context, receive func(ochre.ID, []ochre.Event)) {
+	b.receive <- receive
+	<-ctx.Done()
+}
+
+// TestLateFollow: once the bus follows a tenant, what came before is read from the log at once, not at the next look.
+func TestLateFollow(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	bus := slowBus{follows: make(chan ochre.ID, 1), receive: make(chan told, 1)}
+	n := p.node(options{redis: "redis://nowhere", wrap: func(live.Bus) live.Bus { return bus }})
+	receive := <-bus.receive
+	c, elsewhere := p.Conversation(fixture.Noon), p.node(options{})
+	s := n.open(nil, -1)
+	s.expect("CaughtUp 0")
+	same(t, <-bus.follows, p.Tenant.ID)
+	start := time.Now()
+	for range 8 {
+		elsewhere.write(c)
+		receive(p.Tenant.ID, nil)
+		s.next()
+	}
+	if took := time.Since(start); took > 4*time.Second { // at the looks they would come one a second
+		t.Errorf("eight events took %s", took)
+	}
+}

@@ -77,6 +77,31 @@ func TestSubscribeToConversation(t *testing.T) {
 	live.nothing()
 }
 
+// TestCaughtUpStaysInPlace: it tells where the log stood at the beginning, however much comes while the replay is read.
+func TestCaughtUpStaysInPlace(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	n := p.node(options{})
+	fill(t, n, 990)
+	replayed := n.open(nil, 0) // out of the log, since the feed begins here
+	fromRing := n.open(nil, 950)
+	fill(t, n, 110)
+	fromRing.expect("ObjectRemoved 951")
+	more := n.open(nil, 1050)
+	fill(t, n, 100)
+	for name, tc := range map[string]struct {
+		s              *screen
+		next, caughtUp int64
+	}{"log": {replayed, 1, 990}, "log and ring": {fromRing, 952, 990}, "ring": {more, 1051, 1100}} {
+		for seq := tc.next; seq <= tc.caughtUp; seq++ {
+			if got := p.name(tc.s.next()); got != fmt.Sprint("ObjectRemoved ", seq) {
+				t.Fatalf("%s: %s, want %d", name, got, seq)
+			}
+		}
+		tc.s.expect(fmt.Sprint("CaughtUp ", tc.caughtUp), fmt.Sprint("ObjectRemoved ", tc.caughtUp+1))
+	}
+}
+
 func TestBadCursorsAreRefused(t *testing.T) {
 	t.Parallel()
 	p, other := newPlace(t), newPlace(t)
