@@ -204,6 +204,7 @@ const (
 	plantedQuestion = "Planted-Question-Of-A-Customer"
 	plantedReply    = "Planted-Reply-Of-An-Agent"
 	plantedNote     = "Planted-Note-Of-An-Agent"
+	plantedEmail    = "planted@ochre-labs.example"
 )
 
 // talk has a customer ask, and an agent note and answer.
@@ -232,6 +233,9 @@ func (d *devProcess) talk() {
 	d.ask(fmt.Sprintf(`mutation { postReply(input: {conversationId: %q, body: %q}) { userErrors { code } } }`, found[1], plantedReply))
 	d.until(fmt.Sprintf(`{ conversation(by: {id: %q}) { timeline(first: 9) { nodes { ... on Message { delivery { state } } } } } }`, found[1]), `"SENT"`)
 	d.ask(`{ conversations(first: "` + plantedQuestion + `") { nodes { id } } }`) // a mistake of a client
+	for range 2 {                                                                 // the database refuses the second one
+		d.ask(`mutation { inviteAgent(input: {email: "` + plantedEmail + `", role: AGENT}) { userErrors { code } } }`)
+	}
 }
 
 func (d *devProcess) world() (w simWorld) {
@@ -266,7 +270,7 @@ func (d *devProcess) logHasNoSecrets(f *devFolder) {
 	signIn := regexp.MustCompile(`http://\S+/signin\?token=(\S+)`).FindStringSubmatch(d.out.text())
 	visit(d.t, signIn[0])
 	w := d.world()
-	never := []string{plantedQuestion, plantedReply, plantedNote, "xoxb-", "xoxp-", signIn[1], d.facts().token, w.App.ClientSecret, w.App.SigningSecret}
+	never := []string{plantedQuestion, plantedReply, plantedNote, plantedEmail, "xoxb-", "xoxp-", signIn[1], d.facts().token, w.App.ClientSecret, w.App.SigningSecret}
 	err := filepath.WalkDir(filepath.Join(f.dir, "secrets"), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || strings.HasSuffix(path, "port") {
 			return err

@@ -135,6 +135,7 @@ func (s *Server) arguments() []string {
 	set := []string{
 		"listen_addresses=", "unix_socket_permissions=0700", "max_connections=300",
 		"timezone=UTC", "log_timezone=UTC", "logging_collector=off", "log_destination=stderr",
+		"log_error_verbosity=terse", // else a refused row is logged with its values, which are people's words and addresses
 		"max_wal_size=256MB", "min_wal_size=32MB",
 	}
 	if s.options.Port != 0 {
