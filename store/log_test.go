@@ -97,7 +97,8 @@ func TestLogHasNoHoles(t *testing.T) {
 					case 1:
 						cancel()
 					case 2:
-						return tx.InsertAgent(ctx, w.Agent) // who is there already
+						again := *w.Agent // who is there already
+						return tx.InsertAgent(ctx, &again)
 					}
 					return nil
 				})
