@@ -12,8 +12,8 @@ import (
 	"github.com/ochrehq/ochre/store"
 )
 
-// Subscriber gives live events. With a conversation, only its own; with a cursor, those after it first. The channel is closed when ctx ends or
-// the subscriber can't keep up. INVALID_CURSOR for a cursor that the principal's tenant was never given.
+// Subscriber gives live events. With a conversation, only its own; with a cursor, those after it first. The channel is closed when ctx ends,
+// or earlier, after socket.Interrupt, when events can't be told any more. The events are shared between subscribers: nothing may change them. INVALID_CURSOR for a cursor that the principal's tenant was never given.
 type Subscriber interface {
 	Subscribe(ctx context.Context, p ochre.Principal, conversation *ochre.ID, after *ochre.EventCursor) (<-chan ochre.InboxEvent, error)
 }
