@@ -13,7 +13,8 @@ import (
 )
 
 // Subscriber gives live events. With a conversation, only its own; with a cursor, those after it first. The channel is closed when ctx ends,
-// or earlier, after socket.Interrupt, when events can't be told any more. The events are shared between subscribers: nothing may change them. INVALID_CURSOR for a cursor that the principal's tenant was never given.
+// or earlier, after socket.Interrupt, when events can't be told any more. The events are shared between subscribers: nothing may change them.
+// INVALID_CURSOR for a cursor that the principal's tenant was never given.
 type Subscriber interface {
 	Subscribe(ctx context.Context, p ochre.Principal, conversation *ochre.ID, after *ochre.EventCursor) (<-chan ochre.InboxEvent, error)
 }
