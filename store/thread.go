@@ -16,8 +16,8 @@ func (tx *Tx) LockThread(ctx context.Context, link ochre.ID, threadTS string) (*
 		return one(&t, tx.db.WithContext(ctx).Raw("SELECT * FROM threads WHERE tenant_id = ? AND link_id = ? AND thread_ts = ? FOR NO KEY UPDATE", tx.Tenant, link, threadTS).Scan(&t))
 	}
 	got, err := read()
-	if err == nil {
-		return got, nil
+	if !errors.Is(err, ochre.ErrNotFound) {
+		return got, err
 	}
 	err = tx.db.WithContext(ctx).Exec(`INSERT INTO threads (tenant_id, id, link_id, thread_ts, created_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (tenant_id, link_id, thread_ts) DO NOTHING`, tx.Tenant, ochre.NewIDAt(tx.now), link, threadTS, tx.now).Error
