@@ -10,16 +10,23 @@ import (
 	"github.com/ochrehq/ochre/store"
 )
 
-// JobAgents is the job of finding the tenant's agents in the Slack workspace of an installation, by their emails.
-const JobAgents = "AGENTS"
+// The jobs of a whole installation.
+const (
+	JobAgents = "AGENTS" // find the tenant's agents in the workspace by their emails
+	JobEnter  = "ENTER"  // go back into the linked channels
+)
 
 // enqueueAgents has the agents of the tenant looked up in one workspace. Their Slack picture and name are shown on replies.
 func enqueueAgents(tx *store.Tx, installation ochre.ID) error {
+	return enqueueInstallation(tx, JobAgents, "agents:", installation)
+}
+
+func enqueueInstallation(tx *store.Tx, kind, lane string, installation ochre.ID) error {
 	payload, err := json.Marshal(Job{InstallationID: &installation})
 	if err != nil {
 		return fmt.Errorf("encode a job: %w", err)
 	}
-	tx.Enqueue(store.NewItem{Queue: store.QueueJob, Key: "agents:" + installation.String(), Kind: JobAgents, Payload: payload})
+	tx.Enqueue(store.NewItem{Queue: store.QueueJob, Key: lane + installation.String(), Kind: kind, Payload: payload})
 	return nil
 }
 

@@ -83,6 +83,11 @@ func (d *Desk) saveInstallation(ctx context.Context, tx *store.Tx, had *ochre.Sl
 	if err != nil {
 		return nil, err
 	}
+	if len(links) > 0 { // Slack takes the bot out of all channels when the app is removed
+		if err := enqueueInstallation(tx, JobEnter, "enter:", inst.ID); err != nil {
+			return nil, err
+		}
+	}
 	for i := range links {
 		if err := reconnectLink(ctx, tx, &links[i], &n.AgentID); err != nil {
 			return nil, err

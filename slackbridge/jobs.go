@@ -63,11 +63,8 @@ func (j *Jobs) do(ctx context.Context, c store.Claim, it store.Item) error {
 	if err := json.Unmarshal(it.Payload, &job); err != nil {
 		return fmt.Errorf("decode a job: %w", err)
 	}
-	if it.Kind == desk.JobAgents {
-		if err := j.agents(ctx, c.TenantID, *job.InstallationID); err != nil {
-			return err
-		}
-		return j.Desk.FinishJob(ctx, c, it)
+	if it.Kind == desk.JobAgents || it.Kind == desk.JobEnter {
+		return j.ofInstallation(ctx, c, it, *job.InstallationID)
 	}
 	r, err := receipt(ctx, j.Desk.Store, c, it, job.LinkID)
 	if err != nil && it.Kind != desk.JobPlace {
@@ -130,14 +127,26 @@ func (j *Jobs) user(ctx context.Context, inst *ochre.SlackInstallation, id strin
 	return &desk.Profile{SlackTeamID: u.SlackTeamID, Name: u.Name, AvatarURL: u.AvatarURL, Email: u.Email, IsBot: u.IsBot}, nil
 }
 
-// agents finds the tenant's agents among the people of our own workspace by email, so that replies show their Slack picture and what
-// they write in Slack is known for theirs.
-func (j *Jobs) agents(ctx context.Context, tenant, installation ochre.ID) error {
-	inst, err := j.Desk.Store.SlackInstallation(ctx, tenant, installation)
-	if err != nil || !inst.Connected {
+// ofInstallation does a job of a whole installation. There is nothing to do for one that is cut off: being connected again brings new jobs.
+func (j *Jobs) ofInstallation(ctx context.Context, c store.Claim, it store.Item, installation ochre.ID) error {
+	inst, err := j.Desk.Store.SlackInstallation(ctx, c.TenantID, installation)
+	if err == nil && inst.Connected {
+		if it.Kind == desk.JobAgents {
+			err = j.agents(ctx, inst)
+		} else {
+			err = j.Channels.Enter(ctx, inst)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	missing, err := j.Desk.Store.AgentsWithoutIdentity(ctx, tenant, inst.SlackTeamID)
+	return j.Desk.FinishJob(ctx, c, it)
+}
+
+// agents finds the tenant's agents among the people of our own workspace by email, so that replies show their Slack picture and what
+// they write in Slack is known for theirs.
+func (j *Jobs) agents(ctx context.Context, inst *ochre.SlackInstallation) error {
+	missing, err := j.Desk.Store.AgentsWithoutIdentity(ctx, inst.TenantID, inst.SlackTeamID)
 	if err != nil {
 		return err
 	}

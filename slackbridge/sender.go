@@ -19,6 +19,8 @@ const (
 	DefaultPace = time.Second
 	// giveUpSending is after how many attempts that surely sent nothing a reply fails; with the back-off that is more than an hour.
 	giveUpSending = 20
+	// backAgain is how long after a new install a reply may go into its channel by itself.
+	backAgain = 10 * time.Minute
 )
 
 // Sender takes outbound items to Slack, each channel's in order.
@@ -82,6 +84,9 @@ func (s *Sender) post(ctx context.Context, o *desk.Outgoing) (again bool, v stor
 		p.IconURL = *o.Agent.AvatarURL
 	}
 	ts, err := s.Client.PostMessage(sctx, o.Installation, p)
+	if OutcomeOf(err).Code == "not_in_channel" && s.comesBack(sctx, o) {
+		ts, err = s.Client.PostMessage(sctx, o.Installation, p)
+	}
 	fault.Hit(fault.AfterPost)
 	switch out := OutcomeOf(err); out.Kind {
 	case OK:
@@ -103,6 +108,16 @@ func (s *Sender) post(ctx context.Context, o *desk.Outgoing) (again bool, v stor
 	default:
 		return false, s.deferred(ctx, o, out)
 	}
+}
+
+// comesBack goes into the channel of a reply whose workspace was connected again a moment ago, and tells whether that went well: what waited for the
+// workspace may be faster than Channels.Enter. At any other time the bot is not in the channel because somebody put it out, and it stays out.
+func (s *Sender) comesBack(ctx context.Context, o *desk.Outgoing) bool {
+	installed := o.Installation.InstalledAt
+	if !o.Link.CreatedAt.Before(installed) || s.Desk.Now().Sub(installed) > backAgain {
+		return false
+	}
+	return s.Client.JoinChannel(ctx, o.Installation, o.Link.SlackChannelID) == nil
 }
 
 // deferred puts off a reply that was surely not sent.

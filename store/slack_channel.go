@@ -23,6 +23,16 @@ func (q queries) SlackChannelBySlackID(ctx context.Context, tenant, installation
 		tenant, installation, slackChannelID).Scan(&c))
 }
 
+// ChannelsToEnter reads the public channels of an installation that are linked and that the bot is not in.
+func (q queries) ChannelsToEnter(ctx context.Context, tenant, installation ochre.ID) ([]ochre.SlackChannel, error) {
+	var cs []ochre.SlackChannel
+	err := q.db.WithContext(ctx).Raw(`SELECT c.* FROM slack_channels c JOIN channel_links l ON l.tenant_id = c.tenant_id AND l.installation_id = c.installation_id
+			AND l.slack_channel_id = c.slack_channel_id AND l.state IN ('WATCHING', 'PAUSED')
+		WHERE c.tenant_id = ? AND c.installation_id = ? AND NOT c.is_bot_member AND NOT c.is_private AND NOT c.is_archived ORDER BY c.id`,
+		tenant, installation).Scan(&cs).Error
+	return cs, err
+}
+
 // ChannelStamp is when a channel's row was last written.
 type ChannelStamp struct {
 	SlackChannelID string
