@@ -27,7 +27,7 @@ finish() {
   exit $code
 }
 trap finish EXIT
-for _ in $(seq 300); do
+for _ in $(seq 1200); do
   kill -0 $dev
   curl -fs "$OCHRE_URL/readyz" >/dev/null && break
   sleep 0.1

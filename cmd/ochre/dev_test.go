@@ -125,6 +125,9 @@ func newDevFolder(t *testing.T) *devFolder {
 	deep := filepath.Join(private, strings.Repeat("d", max(1, 120-len(private)-len("//.ochre"))))
 	f := &devFolder{t: t, dir: filepath.Join(deep, ".ochre")}
 	t.Cleanup(func() {
+		if log, err := os.ReadFile(filepath.Join(f.dir, "ochre.log")); t.Failed() && err == nil {
+			t.Logf("the log ends:\n%s", log[max(0, len(log)-20_000):])
+		}
 		if got := command(t, nil, "dev", "--forget", "--data-dir", f.dir); got.code != 0 {
 			t.Errorf("forget: %+v", got)
 		}

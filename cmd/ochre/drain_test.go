@@ -132,7 +132,7 @@ func subscribe(t *testing.T, at, token string) *websocket.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, strings.Replace(at, "http", "ws", 1)+"/graphql", &websocket.DialOptions{ //nolint:bodyclose // the package's own
+	conn, _, err := websocket.Dial(ctx, strings.Replace(at, "http", "ws", 1)+"/graphql", &websocket.DialOptions{
 		Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: browser,
 	})
 	if err != nil {

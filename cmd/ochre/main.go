@@ -44,7 +44,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	go heed(stop)
 	fail := func(code int, err error) int {
-		fmt.Fprintln(stderr, "ochre:", err)
+		_, _ = fmt.Fprintln(stderr, "ochre:", err)
 		return code
 	}
 	var c cli

@@ -229,6 +229,7 @@ func (n *node) run(ctx context.Context, l net.Listener) error {
 		n.log.Warn("ended with work in hand; it goes on when its leases have ended")
 	}
 	n.shut()
+	n.log.Info("ended")
 	return err
 }
 

@@ -48,7 +48,7 @@ func (s *slacksimCommand) Run(ctx context.Context, out *streams) error {
 		return err
 	case <-ctx.Done():
 	}
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := srv.Shutdown(limit); err != nil {
 		_ = srv.Close() // who still asks after that was warned by ctx
