@@ -50,6 +50,10 @@ func (j *Jobs) Handle(ctx context.Context, c store.Claim, it store.Item) store.V
 	case RateLimited:
 		return store.Verdict{Wait: true, RetryAfter: out.RetryAfter}
 	case Disconnected:
+		if it.Kind == store.ItemWorkspace {
+			// The installation is marked by now, so that the next try asks nothing of Slack. Behind it in the lane may be the event that tells of the end.
+			return store.Verdict{Wait: true, RetryAfter: time.Second}
+		}
 		return store.Verdict{Wait: true, RetryAfter: time.Minute}
 	}
 	return store.Verdict{Err: err, RetryAfter: store.Backoff(it.Attempts), Dead: it.Attempts+1 >= jobTries && !store.IsUnavailable(err)}
