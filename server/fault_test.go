@@ -56,21 +56,24 @@ func TestDatabaseDown(t *testing.T) {
 func TestSlowRequests(t *testing.T) {
 	t.Parallel()
 	e := setup(t, func(c *server.Config, _ *setting) { c.HeaderLimit, c.BodyLimit = time.Second, 2*time.Second })
-	for name, request := range map[string]string{
-		"header": "POST /graphql HTTP/1.1\r\nHost: a\r\nX: ",
-		"body":   "POST /graphql HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + e.token + "\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n",
-		"chunks": "POST /graphql HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + e.token + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+	signedIn := "POST /graphql HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + e.token + "\r\nContent-Type: application/json\r\n"
+	for name, c := range map[string]struct{ request, drip, answer string }{
+		"header":            {"POST /graphql HTTP/1.1\r\nHost: a\r\nX: ", " ", ""},
+		"body":              {signedIn + "Content-Length: 1000\r\n\r\n", " ", "HTTP/1.1 408 "},
+		"chunks":            {signedIn + "Transfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n", "HTTP/1.1 408 "},
+		"body of no route":  {"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", " ", "HTTP/1.1 404 "},
+		"body of no method": {"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", " ", "HTTP/1.1 405 "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
 			must(t, err)
 			defer conn.Close()
-			_, err = io.WriteString(conn, request)
+			_, err = io.WriteString(conn, c.request)
 			must(t, err)
 			start := time.Now()
 			must(t, conn.SetReadDeadline(start.Add(20*time.Second)))
-			stop := drip(conn, map[string]string{"chunks": "1\r\n \r\n"}[name])
+			stop := drip(conn, c.drip)
 			defer stop()
 			answer, err := io.ReadAll(conn)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -79,7 +82,7 @@ func TestSlowRequests(t *testing.T) {
 			if took := time.Since(start); took < 900*time.Millisecond {
 				t.Errorf("cut after %v", took)
 			}
-			if name != "header" && !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
+			if !strings.HasPrefix(string(answer), c.answer) {
 				t.Errorf("answered %.200q", answer)
 			}
 		})
@@ -88,9 +91,6 @@ func TestSlowRequests(t *testing.T) {
 
 // drip writes a few bytes every half second until it is stopped or the connection is gone.
 func drip(conn net.Conn, bytes string) (stop func()) {
-	if bytes == "" {
-		bytes = " "
-	}
 	done, gone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)

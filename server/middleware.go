@@ -153,16 +153,22 @@ func (w *recorder) recover(r *http.Request, log *slog.Logger) {
 	writeErrors(w, errorType(r), http.StatusInternalServerError, e)
 }
 
-// limited gives each request its time-outs. A server-wide ReadTimeout would end event streams too, hence per request: the body must
-// have come within body, and the answer be taken within reply. WebSockets and event streams set their own.
-func limited(next http.Handler, body, reply time.Duration) http.Handler {
+// received gives each request until limit for its body. A server-wide ReadTimeout would end event streams too, hence per request.
+func received(next http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rc := http.NewResponseController(w)
-		_ = rc.SetWriteDeadline(time.Now().Add(reply)) // a ResponseWriter without deadlines is a test's
 		if r.ContentLength != 0 {
-			_ = rc.SetReadDeadline(time.Now().Add(body))
+			rc := http.NewResponseController(w)
+			_ = rc.SetReadDeadline(time.Now().Add(limit)) // a ResponseWriter without deadlines is a test's
 			r.Body = &timedBody{r.Body, rc}
 		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// replied gives the client until limit to take the answer. WebSockets and event streams set their own; the innermost counts.
+func replied(next http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
 		next.ServeHTTP(w, r)
 	})
 }

@@ -77,26 +77,28 @@ func New(c Config) *Server {
 	}
 	s := &Server{socket: c.Socket, checks: c.Ready, headerLimit: c.HeaderLimit}
 	mux := http.NewServeMux()
-	handle := func(pattern string, h http.Handler, reply time.Duration) {
+	handle := func(pattern string, h http.Handler) {
 		if h != nil {
-			mux.Handle(pattern, limited(h, c.BodyLimit, reply))
+			mux.Handle(pattern, h)
 		}
 	}
-	handle("/graphql", &graphqlHTTP{c.Executor, c.Auth, c.Socket, c.Limiter, c.Logger, time.Now}, replyLimit)
-	handle("/slack/events", c.SlackEvents, replyLimit)
-	handle("/slack/install", c.SlackInstall, replyLimit)
-	handle("/slack/oauth/callback", c.SlackCallback, replyLimit)
+	handle("/graphql", &graphqlHTTP{c.Executor, c.Auth, c.Socket, c.Limiter, c.Logger, time.Now})
+	handle("/slack/events", c.SlackEvents)
+	handle("/slack/install", c.SlackInstall)
+	handle("/slack/oauth/callback", c.SlackCallback)
 	if c.Files != nil {
-		handle("/files/", c.Auth.files(c.Files, c.Logger), fileLimit)
+		handle("/files/", replied(c.Auth.files(c.Files, c.Logger), fileLimit))
 	}
-	handle("GET /healthz", http.HandlerFunc(healthz), replyLimit)
-	handle("GET /readyz", http.HandlerFunc(s.readyz), replyLimit)
+	handle("GET /healthz", http.HandlerFunc(healthz))
+	handle("GET /readyz", http.HandlerFunc(s.readyz))
 	if c.Gatherer != nil && c.MetricsToken != "" {
-		handle("GET /metrics", withToken(MetricsHandler(c.Gatherer), c.MetricsToken), replyLimit)
+		handle("GET /metrics", withToken(MetricsHandler(c.Gatherer), c.MetricsToken))
 	}
 	pages := &pages{auth: c.Auth, log: c.Logger, socketOrigin: socketOrigin(c.PublicURL)}
-	pages.routes(func(pattern string, f http.HandlerFunc) { handle(pattern, f, replyLimit) })
-	s.handler = observed(hardened(mux, strings.HasPrefix(c.PublicURL, "https://")), c.Logger, c.Metrics)
+	pages.routes(func(pattern string, f http.HandlerFunc) { handle(pattern, f) })
+	// The mux is within the time-outs: it answers what has no route by itself, after reading the body.
+	timed := replied(received(mux, c.BodyLimit), replyLimit)
+	s.handler = observed(hardened(timed, strings.HasPrefix(c.PublicURL, "https://")), c.Logger, c.Metrics)
 	return s
 }
 
