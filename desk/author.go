@@ -50,9 +50,11 @@ func (rc *receiving) newIdentity(ctx context.Context, team string) (*ochre.Slack
 		ID: ochre.NewIDAt(rc.tx.Now()), SlackTeamID: team, SlackUserID: a.UserID, IsExternal: team != "" && team != rc.inst.SlackTeamID,
 		Name: a.Name, AvatarURL: optional(a.AvatarURL), OrganizationID: rc.link.OrganizationID, CreatedAt: rc.tx.Now(),
 	}
+	customersOnly(who)
 	if team != "" { // who was first met without a team is the same person
 		if had, err := rc.tx.LockIdentity(ctx, "", a.UserID); err == nil && had.SlackTeamID == "" {
 			had.SlackTeamID, had.IsExternal = team, who.IsExternal
+			customersOnly(had)
 			if err := rc.job(JobPlace, "place:"+had.ID.String(), Job{IdentityID: &had.ID}); err != nil {
 				return nil, err
 			}
@@ -69,6 +71,14 @@ func (rc *receiving) newIdentity(ctx context.Context, team string) (*ochre.Slack
 		return rc.tx.LockIdentity(ctx, team, a.UserID)
 	}
 	return who, rc.job(JobProfile, "profile:"+rc.inst.ID.String(), Job{IdentityID: &who.ID})
+}
+
+// customersOnly takes the organization from a person of our own workspace, whom a customer's channel makes nobody's customer. Such a person gets
+// one with the end user that an ordinary channel makes of them; see haveRole.
+func customersOnly(who *ochre.SlackIdentity) {
+	if who.SlackTeamID != "" && !who.IsExternal {
+		who.OrganizationID = nil
+	}
 }
 
 // learn takes from an inline profile what was not known.
@@ -107,7 +117,7 @@ func (rc *receiving) setAuthor(ctx context.Context, t *ochre.Thread, m *ochre.Me
 		return err
 	}
 	m.AuthorKind, m.Direction = place(rc.link, who, root)
-	return haveRole(ctx, rc.tx, who, m.AuthorKind)
+	return haveRole(ctx, rc.tx, rc.link, who, m.AuthorKind)
 }
 
 // nameApp keeps the name of the app that posted a message: of a person's too, who may turn out to be a bot. Not every event tells it; of two that do, the
@@ -180,10 +190,13 @@ func matchAgent(ctx context.Context, tx *store.Tx, who *ochre.SlackIdentity) err
 	return tx.UpdateIdentity(ctx, who)
 }
 
-// haveRole makes sure that an identity has the end user or teammate that an author kind stands for.
-func haveRole(ctx context.Context, tx *store.Tx, who *ochre.SlackIdentity, kind ochre.AuthorKind) error {
+// haveRole makes sure that an identity has the end user or teammate that an author kind stands for on a link.
+func haveRole(ctx context.Context, tx *store.Tx, link *ochre.ChannelLink, who *ochre.SlackIdentity, kind ochre.AuthorKind) error {
 	switch {
 	case kind == ochre.AuthorEndUser && who.EndUserID == nil:
+		if who.OrganizationID == nil {
+			who.OrganizationID = link.OrganizationID
+		}
 		u, err := endUserFor(ctx, tx, who)
 		if err != nil {
 			return err
@@ -244,7 +257,7 @@ func placeThread(ctx context.Context, tx *store.Tx, link *ochre.ChannelLink, t *
 		}
 		who := known[*m.IdentityID]
 		kind, direction := place(link, who, root)
-		if err := haveRole(ctx, tx, who, kind); err != nil {
+		if err := haveRole(ctx, tx, link, who, kind); err != nil {
 			return err
 		}
 		if kind == m.AuthorKind && direction == m.Direction {

@@ -73,6 +73,7 @@ func settleTeam(ctx context.Context, tx *store.Tx, who *ochre.SlackIdentity, tea
 		return nil, err
 	}
 	who.SlackTeamID, who.IsExternal = team, team != ownTeam
+	customersOnly(who)
 	return who, nil
 }
 
@@ -265,6 +266,7 @@ func (d *Desk) Meet(ctx context.Context, link *ochre.ChannelLink, inst *ochre.Sl
 			ID: ochre.NewIDAt(tx.Now()), SlackTeamID: p.SlackTeamID, SlackUserID: slackUserID, IsExternal: p.SlackTeamID != inst.SlackTeamID, IsBot: p.IsBot,
 			Name: p.Name, AvatarURL: optional(p.AvatarURL), Email: optional(p.Email), OrganizationID: link.OrganizationID, ProfileAt: ptr(tx.Now()), CreatedAt: tx.Now(),
 		}
+		customersOnly(who)
 		_, err := tx.InsertIdentity(ctx, who)
 		return err
 	})

@@ -200,6 +200,43 @@ func TestAuthorsOfOrdinaryChannel(t *testing.T) {
 	d.stands("began by an agent who asks", 20, ochre.StatusOpen, ochre.SideUs)
 }
 
+// TestOurPeopleAreNobodysCustomers has people of our own workspace seen in a customer's channel first, in each way there is, and then asking in our own.
+func TestOurPeopleAreNobodysCustomers(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, true)
+	d.live([]desk.SlackEvent{d.says("UDAVE", "TGLOBEX", 1, 0), d.says("UBOB", ownTeam, 2, 1), d.says("UTIM", "", 3, 1)})
+	d.profile(3, desk.Profile{SlackTeamID: ownTeam, Name: "Tim"})
+	mentioned := desk.Profile{SlackTeamID: d.Installation.SlackTeamID, Name: "Zoe"}
+	if err := d.desk.Meet(t.Context(), d.link, d.Installation, "UZOE", mentioned); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(link *ochre.ChannelLink, people ...string) (ids []*ochre.ID) {
+		ours := &door{&channel{office: d.office, link: link, sql: d.sql}}
+		for i, user := range people {
+			ours.live([]desk.SlackEvent{ours.says(user, ownTeam, 100+i, 0)})
+			ours.is(user, 100+i, ochre.AuthorEndUser, inbound)
+			ids = append(ids, ours.endUser(ours.identity(100+i).EndUserID).OrganizationID)
+		}
+		return ids
+	}
+	for i, organization := range ask(d.ordinaryLink(), "UBOB", "UTIM", "UZOE") {
+		if organization != nil {
+			t.Errorf("person %d became one of the customer's", i)
+		}
+	}
+
+	// An ordinary channel may have an organization: then it is theirs, wherever they were seen before.
+	d.live([]desk.SlackEvent{d.says("UKIM", ownTeam, 4, 1)})
+	link := *d.ordinaryLink()
+	link.ID, link.SlackChannelID, link.OrganizationID = ochre.NewID(), fixture.Unique("C"), &d.Organization.ID
+	d.Write(func(tx *store.Tx) error { return tx.InsertLink(t.Context(), &link) })
+	for _, organization := range ask(&link, "UKIM", "ULEE") {
+		if organization == nil || *organization != d.Organization.ID {
+			t.Errorf("the organization is %v, want the channel's", organization)
+		}
+	}
+}
+
 func TestAppsNeitherOpenNorReopen(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t, true)
