@@ -164,11 +164,24 @@ func (s *slack) deliveries() []delivery {
 	return got.Deliveries
 }
 
-// acknowledged gives the message events of a channel that were answered with 200. That the bot has joined is left out: it does so before the channel is watched.
+// acknowledged gives the events of a channel's messages that were answered with 200. Left out is what Ochre rightly drops at the door: that the bot has joined,
+// which it does before the channel is watched, and the hidden message_replied, which Slack sends without its subtype.
 func (s *slack) acknowledged(channel string) (eventIDs []string) {
 	s.t.Helper()
 	for _, d := range s.deliveries() {
-		if d.Type == "message" && d.Channel == channel && d.Outcome == "ok" && !strings.Contains(d.Body, `"subtype":"channel_join"`) {
+		if d.Type != "message" || d.Channel != channel || d.Outcome != "ok" {
+			continue
+		}
+		var body struct {
+			Event struct {
+				Subtype string
+				Hidden  bool
+			}
+		}
+		if err := json.Unmarshal([]byte(d.Body), &body); err != nil {
+			s.t.Fatal(err)
+		}
+		if e := body.Event; e.Subtype != "channel_join" && (e.Subtype != "" || !e.Hidden) {
 			eventIDs = append(eventIDs, d.EventID)
 		}
 	}
