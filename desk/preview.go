@@ -1,6 +1,8 @@
 package desk
 
 import (
+	"html"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -43,7 +45,11 @@ func plainLine(md string, length int, firstLine bool) string {
 		}
 		switch n := n.(type) {
 		case *ast.Text:
-			b.Write(unescape(n.Segment.Value(src)))
+			if _, code := n.Parent().(*ast.CodeSpan); code {
+				b.Write(n.Segment.Value(src))
+			} else {
+				b.WriteString(unescape(n.Segment.Value(src)))
+			}
 			if n.SoftLineBreak() || n.HardLineBreak() {
 				gap()
 			}
@@ -51,10 +57,12 @@ func plainLine(md string, length int, firstLine bool) string {
 			b.Write(n.Value)
 		case *ast.AutoLink:
 			b.Write(n.Label(src))
+		case *ast.RawHTML: // Slack shows tags as what was typed
+			b.Write(n.Segments.Value(src))
 		case *ast.CodeBlock, *ast.FencedCodeBlock, *ast.HTMLBlock:
-			for i := range n.Lines().Len() {
-				line := n.Lines().At(i)
-				b.Write(line.Value(src))
+			b.Write(n.Lines().Value(src))
+			if h, is := n.(*ast.HTMLBlock); is && h.HasClosure() {
+				b.Write(h.ClosureLine.Value(src))
 			}
 		}
 		return ast.WalkContinue, nil
@@ -66,16 +74,26 @@ func plainLine(md string, length int, firstLine bool) string {
 	return cut(strings.Join(strings.Fields(out), " "), length)
 }
 
-// unescape takes the backslashes from Markdown's escapes.
-func unescape(s []byte) []byte {
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
+// entity is a character by its name or number, as CommonMark takes it.
+var entity = regexp.MustCompile(`^&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[Xx][0-9A-Fa-f]{1,6});`)
+
+// unescape takes the backslashes from Markdown's escapes, and puts characters for entities.
+func unescape(s []byte) string {
+	var out strings.Builder
+	for i := 0; i < len(s); {
 		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", s[i+1]) >= 0 {
-			i++
+			out.WriteByte(s[i+1])
+			i += 2
+			continue
 		}
-		out = append(out, s[i])
+		n := 1
+		if s[i] == '&' {
+			n = max(n, len(entity.Find(s[i:])))
+		}
+		out.WriteString(html.UnescapeString(string(s[i : i+n])))
+		i += n
 	}
-	return out
+	return out.String()
 }
 
 // cut shortens s to length characters, the last of them … where something was cut.

@@ -20,6 +20,10 @@ func TestPlainLine(t *testing.T) {
 		{`1\. not a list \*at all\*`, 80, false, "1. not a list *at all*"},
 		{"https://x.com/a_b_c", 80, false, "https://x.com/a_b_c"},
 		{"> @Ann said\n> `x`", 80, false, "@Ann said x"},
+		{`a &#126; b &amp; \&copy; &copy &nosuch; AT&T`, 80, false, "a ~ b & &copy; &copy &nosuch; AT&T"},
+		{"`C:\\-x\\*` and `&amp;`", 80, false, `C:\-x\* and &amp;`},
+		{"press <b>now</b>", 80, false, "press <b>now</b>"},
+		{"<pre>\nx\n</pre>\n\nafter", 80, false, "<pre> x </pre> after"},
 		{" \n ", 10, false, ""},
 	} {
 		if got := plainLine(tt.md, tt.length, tt.firstLine); got != tt.want {
