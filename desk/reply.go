@@ -137,7 +137,7 @@ func checkLink(ctx context.Context, tx *store.Tx, link ochre.ID, field string) e
 	case ochre.LinkDisconnected:
 		return ochre.Refuse(ochre.CodeInstallationDisconnected, field, "Ochre is not connected to this Slack workspace any more: an admin must connect it again.")
 	case ochre.LinkUnlinked:
-		return ochre.Refuse(ochre.CodeChannelUnlinked, field, "The channel of this conversation was unlinked: link it again to answer in it.")
+		return ochre.Refuse(ochre.CodeChannelUnlinked, field, "The channel of this conversation was unlinked: it can only be read. Once the channel is linked anew, the next message of its thread opens a new conversation.")
 	}
 	return nil
 }

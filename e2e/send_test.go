@@ -104,7 +104,7 @@ func slackTime(t *testing.T, ts string) time.Time {
 	return time.Unix(0, int64(seconds))
 }
 
-// TestTooLongAReply fails at once and says so.
+// TestTooLongAReply fails at once and says so, as does an edit.
 func TestTooLongAReply(t *testing.T) {
 	t.Parallel()
 	w, ochre := setUp(t, config{})
@@ -120,6 +120,14 @@ func TestTooLongAReply(t *testing.T) {
 	if thread := w.slack.person("iris").thread(channel, question); len(thread) != 2 {
 		t.Errorf("the thread holds %+v", thread)
 	}
+	ochre.mutate("editReply", object{"messageId": next, "body": strings.Repeat("word ", 4000)})
+	eventually(t, "the edit fails", func() string {
+		m := ochre.conversation(c.ID).message(next)
+		if m.PendingChange == nil {
+			return "there is no pending change"
+		}
+		return differs("the code", m.PendingChange.ErrorCode, "MSG_TOO_LONG") + differs("the text", m.Body, "In short: no")
+	})
 	if got := ochre.conversation(c.ID).WaitingOn; got != "CUSTOMER" {
 		t.Errorf("the conversation waits on %q", got)
 	}

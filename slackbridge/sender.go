@@ -19,6 +19,8 @@ const (
 	DefaultPace = time.Second
 	// giveUpSending is after how many attempts that surely sent nothing a reply fails; with the back-off that is more than an hour.
 	giveUpSending = 20
+	// tooLong is the code of a text that Slack would cut, split or refuse.
+	tooLong = "MSG_TOO_LONG"
 	// backAgain is how long after a new install a reply may go into its channel by itself.
 	backAgain = 10 * time.Minute
 )
@@ -73,7 +75,7 @@ func (s *Sender) post(ctx context.Context, o *desk.Outgoing) (again bool, v stor
 	text := richtext.FromMarkdown(o.Body)
 	if text.TooLong() {
 		s.count("refused")
-		return false, s.written(s.Desk.ReplyRefused(ctx, o, "MSG_TOO_LONG", "Slack takes messages of less than 4,000 characters: shorten or split the reply."))
+		return false, s.written(s.Desk.ReplyRefused(ctx, o, tooLong, "Slack takes messages of less than 4,000 characters, and counts &, < and > several times: shorten or split the reply."))
 	}
 	sctx, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
@@ -199,7 +201,7 @@ func (s *Sender) change(ctx context.Context, o *desk.Outgoing) store.Verdict {
 	} else {
 		text := richtext.FromMarkdown(o.Body)
 		if text.TooLong() {
-			return s.written(s.Desk.ChangeRefused(ctx, o, "msg_too_long"))
+			return s.written(s.Desk.ChangeRefused(ctx, o, tooLong))
 		}
 		err = s.Client.UpdateMessage(sctx, o.Installation, o.Link.SlackChannelID, o.SlackTS, text.Text, text.Blocks)
 	}

@@ -2705,7 +2705,7 @@ type Conversation implements Node {
   channelLink: ChannelLink
   "Time of its first message."
   createdAt: Time!
-  "Time of its newest message, note or activity."
+  "Time of its newest message, note or activity; an activity that a message caused counts at that message's time."
   lastActivityAt: Time!
   "Address of the root message in Slack."
   slackPermalink: String
@@ -2841,7 +2841,7 @@ type PendingChange {
   kind: PendingChangeKind!
   "QUEUED, SENDING or FAILED."
   state: DeliveryState!
-  "Slack's error code where it was refused, such as ` + "`" + `edit_window_closed` + "`" + `."
+  "Where it was refused: Slack's error code, such as ` + "`" + `edit_window_closed` + "`" + `, or MSG_TOO_LONG."
   errorCode: String
 }
 
@@ -2881,7 +2881,7 @@ type Reaction {
 
 "Fields are combined by AND, values of a list by OR. An unknown id is answered NOT_FOUND."
 input ConversationFilter {
-  "Any of these statuses."
+  "Any of these statuses; an empty list finds nothing."
   status: [ConversationStatus!]
   "Whose turn it is."
   waitingOn: Side

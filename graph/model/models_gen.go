@@ -133,7 +133,7 @@ type ConversationEdge struct {
 
 // Fields are combined by AND, values of a list by OR. An unknown id is answered NOT_FOUND.
 type ConversationFilter struct {
-	// Any of these statuses.
+	// Any of these statuses; an empty list finds nothing.
 	Status []ochre.ConversationStatus `json:"status,omitempty"`
 	// Whose turn it is.
 	WaitingOn *ochre.Side `json:"waitingOn,omitempty"`
