@@ -17,6 +17,16 @@ func (rc *receiving) author(ctx context.Context) (*ochre.SlackIdentity, error) {
 		return nil, nil //nolint:nilnil // no person is an answer
 	}
 	team := rc.authorTeam()
+	// Somebody who writes much is known: then many transactions at once share the row, and only who changes it waits.
+	known, err := rc.tx.SlackIdentity(ctx, rc.tx.Tenant, team, a.UserID)
+	if err == nil && rc.nothingToLearn(known) {
+		if known, err = rc.tx.ShareIdentity(ctx, known.ID); err == nil && rc.nothingToLearn(known) {
+			return known, nil
+		}
+	}
+	if err != nil && !errors.Is(err, ochre.ErrNotFound) {
+		return nil, err
+	}
 	who, err := rc.tx.LockIdentity(ctx, team, a.UserID)
 	if errors.Is(err, ochre.ErrNotFound) {
 		who, err = rc.newIdentity(ctx, team)
@@ -33,6 +43,17 @@ func (rc *receiving) author(ctx context.Context) (*ochre.SlackIdentity, error) {
 	}
 	// The agent is newer than what is known of the person, who has written before.
 	return who, rc.job(JobPlace, "place:"+who.ID.String(), Job{IdentityID: &who.ID})
+}
+
+// nothingToLearn tells whether the event changes nothing of what is known of its author, whatever side the message stands on.
+func (rc *receiving) nothingToLearn(who *ochre.SlackIdentity) bool {
+	a := rc.ev.Author
+	named := (who.Name != "" || a.Name == "") && (who.AvatarURL != nil || a.AvatarURL == "")
+	placed := who.SlackTeamID != "" && (who.IsExternal || who.AgentID != nil || who.Email == nil)
+	if !rc.link.IsSlackConnect || who.IsExternal {
+		return named && placed && who.EndUserID != nil
+	}
+	return named && placed && (who.AgentID != nil || who.TeammateID != nil)
 }
 
 // authorTeam gives the workspace of the event's author, "" if that is not known.
@@ -326,10 +347,11 @@ func caused(ctx context.Context, tx *store.Tx, c *ochre.Conversation, kind ochre
 		From: from, To: to, CreatedAt: tx.Now(),
 	}
 	if m != nil && m.IdentityID != nil {
-		who, err := tx.LockIdentityByID(ctx, *m.IdentityID) // locked already: it is who wrote the message in hand
+		people, err := tx.IdentitiesByID(ctx, tx.Tenant, []ochre.ID{*m.IdentityID}) // locked already: it is who wrote the message in hand
 		if err != nil {
 			return err
 		}
+		who := people[*m.IdentityID]
 		a.ActorKind = m.AuthorKind
 		switch m.AuthorKind {
 		case ochre.AuthorEndUser:

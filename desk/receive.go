@@ -109,7 +109,7 @@ func (rc *receiving) post(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return "", err
 	}
-	if rc.ev.TS == t.ThreadTS { // a root decides anew who everybody in its thread is
+	if rc.ev.TS == t.ThreadTS && t.ConversationID != nil { // a root that comes late decides anew who everybody in its thread is
 		if _, err := rc.tx.LockPeople(ctx, t.ID, rc.authorTeam(), rc.ev.Author.UserID); err != nil {
 			return "", err
 		}

@@ -10,14 +10,29 @@ import (
 
 // LockIdentity gives the identity of a Slack person, and locks it until the commit. With an empty team it gives whichever the tenant has of the user id.
 func (tx *Tx) LockIdentity(ctx context.Context, slackTeam, slackUser string) (*ochre.SlackIdentity, error) {
+	return oneIdentity(ctx, tx.queries, tx.Tenant, slackTeam, slackUser, " FOR NO KEY UPDATE")
+}
+
+// SlackIdentity reads the identity of a Slack person. With an empty team it gives whichever the tenant has of the user id.
+func (q queries) SlackIdentity(ctx context.Context, tenant ochre.ID, slackTeam, slackUser string) (*ochre.SlackIdentity, error) {
+	return oneIdentity(ctx, q, tenant, slackTeam, slackUser, "")
+}
+
+func oneIdentity(ctx context.Context, q queries, tenant ochre.ID, slackTeam, slackUser, lock string) (*ochre.SlackIdentity, error) {
 	var i ochre.SlackIdentity
-	db := tx.db.WithContext(ctx)
+	db := q.db.WithContext(ctx)
 	if slackTeam == "" {
-		return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_user_id = ? ORDER BY slack_team_id = '', slack_team_id LIMIT 1 FOR NO KEY UPDATE`,
-			tx.Tenant, slackUser).Scan(&i))
+		return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_user_id = ? ORDER BY slack_team_id = '', slack_team_id LIMIT 1`+lock,
+			tenant, slackUser).Scan(&i))
 	}
-	return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_team_id = ? AND slack_user_id = ? FOR NO KEY UPDATE`,
-		tx.Tenant, slackTeam, slackUser).Scan(&i))
+	return one(&i, db.Raw(`SELECT * FROM slack_identities WHERE tenant_id = ? AND slack_team_id = ? AND slack_user_id = ?`+lock, tenant, slackTeam, slackUser).Scan(&i))
+}
+
+// ShareIdentity reads an identity and keeps it from being changed until the commit. Any number of transactions share it; who means to change it
+// locks it instead, and never after sharing it.
+func (tx *Tx) ShareIdentity(ctx context.Context, id ochre.ID) (*ochre.SlackIdentity, error) {
+	var i ochre.SlackIdentity
+	return one(&i, tx.db.WithContext(ctx).Raw("SELECT * FROM slack_identities WHERE tenant_id = ? AND id = ? FOR SHARE", tx.Tenant, id).Scan(&i))
 }
 
 // LockIdentityByID reads an identity and locks it.

@@ -151,6 +151,7 @@ CREATE TABLE slack_identities (
   FOREIGN KEY (tenant_id, end_user_id) REFERENCES end_users,
   CHECK (NOT (is_external AND agent_id IS NOT NULL)) -- a foreign workspace makes nobody an agent
 );
+CREATE INDEX slack_identities_user ON slack_identities (tenant_id, slack_user_id);
 CREATE INDEX slack_identities_agent ON slack_identities (tenant_id, agent_id) WHERE agent_id IS NOT NULL;
 CREATE INDEX slack_identities_teammate ON slack_identities (tenant_id, teammate_id) WHERE teammate_id IS NOT NULL;
 CREATE INDEX slack_identities_end_user ON slack_identities (tenant_id, end_user_id) WHERE end_user_id IS NOT NULL;
