@@ -1,12 +1,14 @@
 package slackbridge
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ochrehq/ochre"
 	"github.com/ochrehq/ochre/store"
@@ -14,6 +16,9 @@ import (
 
 // shownTypes are the types that a browser may show; anything else is a download, since it comes from strangers.
 var shownTypes = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
+
+// fileLookup is how long the database may take to find a file.
+const fileLookup = 2 * time.Second
 
 type files struct {
 	store  *store.Store
@@ -61,7 +66,8 @@ func (h *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *files) find(r *http.Request, p ochre.Principal) (*ochre.Attachment, *ochre.SlackInstallation, error) {
-	ctx := r.Context()
+	ctx, cancel := context.WithTimeout(r.Context(), fileLookup)
+	defer cancel()
 	id, err := ochre.ParseID(ochre.KindAttachment, strings.TrimPrefix(r.URL.Path, "/files/"))
 	if err != nil {
 		return nil, nil, ochre.ErrNotFound

@@ -17,8 +17,12 @@ import (
 // installCookie names the browser that walks through Slack's pages.
 const installCookie = "ochre_slack_install"
 
-// exchangeTimeout is how long Slack may take to exchange a code, in all.
-const exchangeTimeout = 30 * time.Second
+// How long the steps of the walk may take.
+const (
+	exchangeTimeout = 30 * time.Second // Slack, to exchange a code, in all
+	stateTimeout    = 2 * time.Second  // the database, to find a state: a person waits
+	saveTimeout     = 15 * time.Second // the database, to keep a token that Slack gives only once
+)
 
 // OAuthOptions configures the pages that connect a workspace.
 type OAuthOptions struct {
@@ -72,24 +76,35 @@ func (h *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // install binds the browser by a cookie and goes on to Slack.
 func (h *OAuth) install(w http.ResponseWriter, r *http.Request) {
 	state := r.URL.Query().Get("state")
-	browser := cookieOf(r)
+	browser := h.browserOf(r)
 	if browser == "" {
 		browser, _ = secret.Token()
 	}
-	if err := h.desk.OpenInstall(r.Context(), state, browser); err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), stateTimeout)
+	defer cancel()
+	if err := h.desk.OpenInstall(ctx, state, browser); err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever the address is https
-		Name: installCookie, Value: browser, Path: "/slack", MaxAge: 15 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: strings.HasPrefix(h.desk.PublicURL, "https://"),
-	})
+	http.SetCookie(w, h.cookie(browser))
 	http.Redirect(w, r, h.authorizeURL(state), http.StatusFound)
 }
 
-// cookieOf gives the browser's cookie, if it is one of ours: 256 bits in base64url.
-func cookieOf(r *http.Request) string {
-	c, err := r.Cookie(installCookie)
+// cookie names the browser for as long as the walk may take. Over https no other host can have set it, so that nobody can bind a
+// stranger's browser to a walk of their own.
+func (h *OAuth) cookie(browser string) *http.Cookie {
+	c := &http.Cookie{ //nolint:gosec // Secure wherever the address is https
+		Name: installCookie, Value: browser, Path: "/slack", MaxAge: 15 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	if strings.HasPrefix(h.desk.PublicURL, "https://") {
+		c.Name, c.Path, c.Secure = "__Host-"+installCookie, "/", true // what the prefix demands
+	}
+	return c
+}
+
+// browserOf gives the value of the browser's cookie, if it is one of ours: 256 bits in base64url.
+func (h *OAuth) browserOf(r *http.Request) string {
+	c, err := r.Cookie(h.cookie("").Name)
 	if err != nil || len(c.Value) != 43 {
 		return ""
 	}
@@ -116,7 +131,7 @@ func (h *OAuth) callback(w http.ResponseWriter, r *http.Request) {
 			"Start again from Ochre's settings. If a Slack admin has just approved Ochre, it will work at once."))
 		return
 	}
-	walk, err := h.desk.TakeInstall(r.Context(), q.Get("state"), cookieOf(r))
+	walk, err := h.take(r, q.Get("state"))
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -133,7 +148,7 @@ func (h *OAuth) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n.Install = *walk
-	inst, err := h.desk.SaveInstallation(ctx, *n)
+	inst, err := h.save(ctx, n)
 	if err != nil {
 		h.notSaved(w, r, walk, err)
 		return
@@ -141,6 +156,18 @@ func (h *OAuth) callback(w http.ResponseWriter, r *http.Request) {
 	h.o.Log.InfoContext(r.Context(), "slack workspace connected", "slack_team", inst.SlackTeamID, "installation", inst.GlobalID(), "missing_scopes", inst.MissingScopes())
 	h.o.Installed(inst)
 	http.Redirect(w, r, h.desk.PublicURL+walk.ReturnTo, http.StatusSeeOther)
+}
+
+func (h *OAuth) take(r *http.Request, state string) (*desk.Install, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), stateTimeout)
+	defer cancel()
+	return h.desk.TakeInstall(ctx, state, h.browserOf(r))
+}
+
+func (h *OAuth) save(ctx context.Context, n *desk.NewInstallation) (*ochre.SlackInstallation, error) {
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	return h.desk.SaveInstallation(ctx, *n)
 }
 
 func (h *OAuth) exchange(ctx context.Context, code string) (*desk.NewInstallation, error) {
