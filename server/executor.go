@@ -68,7 +68,7 @@ func NewExecutor(es graphql.ExecutableSchema, o ExecutorOptions) *executor.Execu
 	return e
 }
 
-// validationRules are the specification's, without suggestions of names, and one that gqlparser lacks.
+// validationRules are the specification's, without suggestions of names, and with what gqlparser lacks.
 func validationRules() *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.RemoveRule(rules.KnownArgumentNamesRule.Name)
@@ -78,6 +78,7 @@ func validationRules() *rules.Rules {
 	r.RemoveRule(rules.ValuesOfCorrectTypeRule.Name)
 	r.AddRule(rules.ValuesOfCorrectTypeRuleWithoutSuggestions.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
 	r.AddRule(oneOfVariables.Name, oneOfVariables.RuleFunc)
+	r.AddRule(oneStream.Name, oneStream.RuleFunc)
 	return r
 }
 
