@@ -55,10 +55,13 @@ func (r *Runner) Run(ctx context.Context) {
 		var claims []Claim
 		claimed := time.Now()
 		if n > 0 {
+			// Not cancelled with ctx: claims whose answer nobody reads would hold their lanes until the lease ends.
+			cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 			var err error
-			if claims, err = r.Store.ClaimLanes(ctx, r.Queue, r.Now(), r.Lease, n); err != nil && ctx.Err() == nil {
+			if claims, err = r.Store.ClaimLanes(cctx, r.Queue, r.Now(), r.Lease, n); err != nil && ctx.Err() == nil {
 				r.Log.Warn("lanes could not be claimed", "queue", r.Queue, "error", err)
 			}
+			cancel()
 		}
 		for _, c := range claims {
 			free <- struct{}{}
@@ -78,6 +81,9 @@ func (r *Runner) Run(ctx context.Context) {
 		}
 	}
 }
+
+// claimTimeout bounds how long a claim may take, also when the node is going down.
+const claimTimeout = 3 * time.Second
 
 // itemsAtOnce bounds how long one busy lane keeps a worker from the others.
 const itemsAtOnce = 32
