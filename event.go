@@ -1,7 +1,7 @@
 package ochre
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"strconv"
 	"time"
@@ -45,7 +45,7 @@ func (c EventCursor) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.
 func (c *EventCursor) UnmarshalGQL(v any) error {
 	s, ok := v.(string)
 	if !ok {
-		return fmt.Errorf("an EventCursor is a string, not %T", v)
+		return errors.New("an EventCursor is a string, as an event has it") // without Go's name of what came: it goes to clients
 	}
 	*c = EventCursor(s)
 	return nil

@@ -128,6 +128,8 @@ func TestHostileDocumentsCostLittle(t *testing.T) {
 		"one argument, often":   {"{node(" + strings.Repeat("id:1 ", 1200) + "){id}}", "GRAPHQL_VALIDATION_FAILED"},
 		"one input, often":      {"{conversation(by:{" + strings.Repeat("number:1 ", 1200) + "}){id}}", "GRAPHQL_VALIDATION_FAILED"},
 		"list in list":          {"{nodes(ids:" + strings.Repeat("[", 900) + strings.Repeat("]", 900) + "){id}}", "GRAPHQL_VALIDATION_FAILED"},
+		"the schema, twice":     {"{__schema{queryType{name}} __type(name:\"Query\"){name}}", ""},
+		"the schema, thrice":    {"{a:__schema{queryType{name}} b:__schema{queryType{name}} __type(name:\"Query\"){name}}", "QUERY_TOO_COMPLEX"},
 		"a megabyte of text":    {`{node(id:"` + strings.Repeat("a", 1<<20-100) + `"){id}}`, ""},
 		"a megabyte of space":   {"{" + strings.Repeat(" ", 1<<20-100) + "__typename}", ""},
 		"a megabyte of comment": {"{" + strings.Repeat("#\n", 1<<19-100) + "__typename}", "QUERY_TOO_LARGE"},
