@@ -468,7 +468,7 @@ func TestJobsNameWhatTheyMean(t *testing.T) {
 		desk.JobFiles: {MessageID: &m.ID, LinkID: d.link.ID}, desk.JobRoot: {ThreadID: &m.ThreadID, LinkID: d.link.ID},
 	} {
 		js := d.jobs(kind)
-		a, _ := json.Marshal(js) //nolint:errchkjson // plain ids
+		a, _ := json.Marshal(js)
 		b, _ := json.Marshal([]desk.Job{want})
 		if string(a) != string(b) {
 			t.Errorf("%s: %s, want %s", kind, a, b)
