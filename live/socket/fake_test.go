@@ -24,7 +24,7 @@ type fakeExecutor struct {
 	started  chan struct{} // one per Start, if anybody looks
 	stopped  chan struct{} // one per Close, if anybody looks
 	gate     chan string   // payloads of "gate" and "deaf"
-	deaf     chan struct{} // one per Next of "deaf"
+	deaf     chan struct{} // one per Next of "deaf" and "query"
 }
 
 func newFakeExecutor() *fakeExecutor {
@@ -58,6 +58,23 @@ func (f *fakeExecutor) Start(ctx context.Context, op Operation) (Stream, []*gqle
 	case "flood": // as many results of n bytes as are taken
 		payload := `{"data":"` + strings.Repeat("x", n-11) + `"}`
 		next = func(ctx context.Context, _ int) (string, error) { return payload, ctx.Err() }
+	case "query": // one result, a payload of gate, once Next was heard of on deaf
+		next = func(ctx context.Context, i int) (string, error) {
+			if i > 0 {
+				return "", io.EOF
+			}
+			select {
+			case f.deaf <- struct{}{}:
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+			select {
+			case p := <-f.gate:
+				return p, nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		}
 	case "gate":
 		next = func(ctx context.Context, _ int) (string, error) {
 			select {
@@ -98,7 +115,7 @@ func (f *fakeExecutor) Start(ctx context.Context, op Operation) (Stream, []*gqle
 		panic("unknown verb " + verb)
 	}
 	f.running.Add(1)
-	return &fakeStream{f: f, next: next}, nil
+	return &fakeStream{f: f, next: next, single: verb == "query"}, nil
 }
 
 func once(payload string) func(context.Context, int) (string, error) {
@@ -118,9 +135,10 @@ func orNull(raw json.RawMessage) string {
 }
 
 type fakeStream struct {
-	f    *fakeExecutor
-	next func(context.Context, int) (string, error)
-	i    int
+	f      *fakeExecutor
+	next   func(context.Context, int) (string, error)
+	i      int
+	single bool
 }
 
 func (s *fakeStream) Next(ctx context.Context) ([]byte, error) {
@@ -132,6 +150,8 @@ func (s *fakeStream) Next(ctx context.Context) ([]byte, error) {
 	s.f.produced.Add(int64(len(p)))
 	return []byte(p), nil
 }
+
+func (s *fakeStream) Single() bool { return s.single }
 
 func (s *fakeStream) Close() {
 	s.f.running.Add(-1)

@@ -124,6 +124,9 @@ func (s *gqlgenStream) Next(ctx context.Context) (payload []byte, err error) {
 	return encodeResult(res)
 }
 
+// Single implements Stream.
+func (s *gqlgenStream) Single() bool { return s.single }
+
 // Close implements Stream: the resolvers' context ends.
 func (s *gqlgenStream) Close() { s.cancel() }
 

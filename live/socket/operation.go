@@ -76,11 +76,17 @@ func (s *session) run(op *operation) {
 		return
 	}
 	defer stream.Close()
+	if stream.Single() {
+		if !s.takeTurn(op) {
+			return
+		}
+		defer s.endTurn()
+	}
 	for s.awaitRoom(op) {
 		payload, err := stream.Next(op.ctx)
 		switch {
 		case err == nil:
-			s.pushResult(textFrame(op, op.next, payload, "}"))
+			s.pushResult(textFrame(op, op.next, payload, "}"), stream.Single())
 		case s.over(op):
 			return
 		case errors.Is(err, io.EOF):
@@ -97,6 +103,27 @@ func (s *session) run(op *operation) {
 			return
 		}
 	}
+}
+
+// takeTurn waits until fewer than MaxSingles queries and mutations are at work. It is false once the operation is over.
+func (s *session) takeTurn(op *operation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !op.stopped && s.singles >= s.srv.o.MaxSingles {
+		s.room.Wait()
+	}
+	if op.stopped {
+		return false
+	}
+	s.singles++
+	return true
+}
+
+func (s *session) endTurn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.singles--
+	s.room.Broadcast()
 }
 
 // finish sends the operation's last message, unless it is over already. From then on its id is free.

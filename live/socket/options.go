@@ -28,6 +28,7 @@ type Options struct {
 
 	MaxMessage       int64 // bytes of one incoming message or request body; 1 MiB
 	MaxSubscriptions int   // running operations of one socket; 500
+	MaxSingles       int   // queries and mutations of one socket that are made at a time, the others wait; 4
 	// MaxQueue is how many bytes may wait for one socket; 768 KiB. With the kernel's send buffer (SendBuffer, which Linux
 	// doubles) at most 1 MiB is held for a client that stops reading.
 	MaxQueue       int
@@ -55,6 +56,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Heartbeat, 12*time.Second)
 	def(&o.MaxMessage, 1<<20)
 	def(&o.MaxSubscriptions, 500)
+	def(&o.MaxSingles, 4)
 	def(&o.MaxQueue, 768<<10)
 	def(&o.SendBuffer, 128<<10)
 	if o.Revoked == nil {

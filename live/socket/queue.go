@@ -48,11 +48,15 @@ func (s *session) push(f frame) {
 	s.wakeWriter()
 }
 
-// pushResult queues a result, and waits for room if there is none. One result at a time may wait, a second that finds no
-// room ends the session, so that at most one message is held beyond the queue. The result of a stopped operation is dropped.
-func (s *session) pushResult(f frame) {
+// pushResult queues a result, and waits for room if there is none. Those of queries and mutations all may wait: their number
+// is limited. Of subscriptions' results one at a time may, a second that finds no room ends the session, so that little is held
+// beyond the queue. The result of a stopped operation is dropped.
+func (s *session) pushResult(f frame, single bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for single && !f.op.stopped && !s.fits(f) {
+		s.room.Wait()
+	}
 	if !s.fits(f) && !s.waiting {
 		s.waiting = true
 		for !f.op.stopped && !s.fits(f) {

@@ -36,6 +36,7 @@ type session struct {
 	acked       bool
 	ops         map[string]*operation // by id, those whose end the client has not seen
 	running     int                   // operations whose goroutine lives, also after the client's `complete`
+	singles     int                   // queries and mutations at work
 
 	queue   []frame
 	held    int  // cost of the queue and of what is being written

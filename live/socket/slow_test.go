@@ -215,6 +215,64 @@ func TestTwoLargeResultsAtOnce(t *testing.T) {
 	}
 }
 
+// TestQueriesTakeTurns: of many queries at once a few are made at a time, and all their large results reach a client that reads.
+func TestQueriesTakeTurns(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{MaxQueue: 64 << 10, MaxSingles: 3})
+	c := f.dialRaw(t)
+	for id := range 30 {
+		c.frame(frameText, subscribe(fmt.Sprint(id), "query"))
+		await(t, f.exec.started, "start")
+	}
+	for range 3 {
+		await(t, f.exec.deaf, "Next")
+	}
+	s := f.onlySession()
+	s.mu.Lock()
+	if s.singles != 3 || s.running != 30 {
+		t.Errorf("%d of %d are at work", s.singles, s.running)
+	}
+	s.mu.Unlock()
+	go func() {
+		for i := range 30 {
+			if i >= 3 {
+				<-f.exec.deaf
+			}
+			f.exec.gate <- `{"data":"` + strings.Repeat("x", 100<<10) + `"}`
+		}
+	}()
+	for done, results := 0, 0; done < 30; {
+		first, payload := c.next()
+		switch {
+		case first != frameText:
+			t.Fatalf("got %#x %q", first, payload)
+		case strings.Contains(payload, `"type":"next"`):
+			results++
+		default:
+			if done++; done == 30 && results != 30 {
+				t.Errorf("%d results", results)
+			}
+		}
+	}
+}
+
+// TestQueriesOfAClientThatIsGone: those that wait for their turn end with the connection.
+func TestQueriesOfAClientThatIsGone(t *testing.T) {
+	t.Parallel()
+	f := serve(t, Options{MaxSingles: 1})
+	c := f.dialRaw(t)
+	for id := range 5 {
+		c.frame(frameText, subscribe(fmt.Sprint(id), "query"))
+	}
+	await(t, f.exec.deaf, "Next")
+	c.frame(frameText, complete("3"))
+	c.Close()
+	await(t, f.closed, "the end")
+	if n := f.exec.running.Load(); n != 0 {
+		t.Errorf("%d streams are open", n)
+	}
+}
+
 // TestCompleteDropsWhatIsQueued: results that wait when the client completes are not sent any more.
 func TestCompleteDropsWhatIsQueued(t *testing.T) {
 	t.Parallel()

@@ -47,8 +47,12 @@ type Executor interface {
 // same bytes may be on their way to many sockets. io.EOF ends the stream, a gqlerror.List is a request error (an
 // operation that failed before its first result), ErrSlowConsumer and ErrInterrupted close the connection. The context is Start's, or
 // one derived from it. Close releases the stream; it is called once, after the last Next has returned.
+//
+// Single tells whether there is one result at most, which begins to be made when Next is called: a query or a mutation. A socket calls
+// Next of a few such streams at a time.
 type Stream interface {
 	Next(ctx context.Context) (payload []byte, err error)
+	Single() bool
 	Close()
 }
 
