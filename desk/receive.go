@@ -352,15 +352,22 @@ func (rc *receiving) bury(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return "", err
 	}
-	first := m.DeletedAt == nil
+	before := m.DeletedAt
 	empty(m, grave)
+	if before != nil && before.Equal(*m.DeletedAt) {
+		return OutcomeApplied, nil
+	}
 	if err := rc.tx.UpdateMessage(ctx, m); err != nil {
 		return "", err
 	}
 	if err := rc.tx.SetAttachments(ctx, m.ID, nil); err != nil {
 		return "", err
 	}
-	if !first || c == nil {
+	switch {
+	case c == nil:
+		return OutcomeApplied, nil
+	case before != nil: // it was deleted sooner than we knew; nothing else follows from that
+		rc.tx.Log(entryEvent(ochre.EventEntryChanged, c.ID, ochre.KindMessage, m.ID))
 		return OutcomeApplied, nil
 	}
 	rc.tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, nil))

@@ -437,6 +437,34 @@ func TestDeletedRootThatWasNeverSeen(t *testing.T) {
 	}
 }
 
+// TestDeletedTwice hears of a deletion again, as of each one that an agent made: screens are told of what changes by that, and of nothing else.
+func TestDeletedTwice(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, true)
+	d.live([]desk.SlackEvent{d.says("UDAVE", "TGLOBEX", 1, 0), d.says("UDAVE", "TGLOBEX", 2, 1)})
+	deleted := func(at int) {
+		d.live([]desk.SlackEvent{{Kind: desk.Deleted, TS: ts(2), EventTS: ts(at)}})
+	}
+	deleted(9)
+	_, seq := d.events(0)
+	first := d.message(2)
+	deleted(9)
+	deleted(12)
+	d.told(&seq, nil)
+	if m := d.message(2); m.Version != first.Version {
+		t.Errorf("the version went from %d to %d for nothing", first.Version, m.Version)
+	}
+	deleted(7)
+	d.told(&seq, nil, ochre.EventEntryChanged)
+	m := d.message(2)
+	if at, err := ochre.TimeOf(ts(7)); err != nil || m.DeletedAt == nil || !m.DeletedAt.Equal(at) || m.Version <= first.Version {
+		t.Errorf("deleted at %v, version %d after %d", m.DeletedAt, m.Version, first.Version)
+	}
+	if evs, _ := d.events(seq - 1); len(evs) != 1 || evs[0].Content {
+		t.Errorf("it counts as news for ifUnchangedSince: %+v", evs)
+	}
+}
+
 func TestReactionsAtOneTime(t *testing.T) {
 	t.Parallel()
 	put := desk.SlackEvent{Kind: desk.ReactionAdded, TS: ts(1), ThreadTS: ts(1), EventTS: ts(1), Emoji: "eyes", Author: desk.Author{UserID: "UDAVE"}}
