@@ -85,6 +85,7 @@ func signInLine(link string) string {
 
 type agentCommand struct {
 	Create agentCreate `cmd:"" help:"Add an agent; prints a one-time sign-in link."`
+	Signin agentSignin `cmd:"" help:"Print a new one-time sign-in link of an agent."`
 }
 
 type agentCreate struct {
@@ -115,6 +116,25 @@ func (a *agentCreate) Run(ctx context.Context, out *streams) error {
 			return err
 		}
 		_, err = fmt.Fprintf(out.out, "Created %s (%s).\n%s\n", made.Name, made.Email, signInLine(link))
+		return err
+	})
+}
+
+type agentSignin struct {
+	Email string `arg:"" help:"Of an active agent."`
+}
+
+// Run implements the command.
+func (a *agentSignin) Run(ctx context.Context, out *streams) error {
+	if err := checkPublicURL(); err != nil {
+		return err
+	}
+	return withDesk(ctx, out, func(d *desk.Desk) error {
+		link, err := d.SignInLink(ctx, a.Email)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out.out, signInLine(link))
 		return err
 	})
 }

@@ -38,6 +38,9 @@ func TestPeopleAndTokens(t *testing.T) {
 	if !strings.HasPrefix(out, "Created Bob B. (bob@acme.example).\n") || !signIn.MatchString(out) {
 		t.Errorf("agent create: %q", out)
 	}
+	if out := said("agent signin bob@acme.example"); !strings.Contains(out, "/signin?token=") {
+		t.Errorf("agent signin: %q", out)
+	}
 	token := said("token create --agent bob@acme.example --name reports")
 	if !regexp.MustCompile(`^ochre_[\w-]{43}\n$`).MatchString(token) {
 		t.Errorf("token create prints %q, want the token alone", token)
@@ -71,6 +74,7 @@ func TestPeopleAndTokens(t *testing.T) {
 		"tenant create Acme --admin=ada":                             {exitUsage, `"ada" is not an email address.`},
 		"agent create BOB@acme.example --tenant=ada@acme.example":    {exitFailed, "exists already"},
 		"agent create new@acme.example --tenant=nobody@acme.example": {exitFailed, "nobody has the email nobody@acme.example"},
+		"agent signin nobody@acme.example":                           {exitFailed, `There is no active agent with the email "nobody@acme.example".`},
 		"token create --agent=nobody@acme.example":                   {exitFailed, `There is no active agent with the email "nobody@acme.example".`},
 		"token revoke ochre_unknown-and-hidden":                      {exitFailed, "There is no such token."},
 	} {
