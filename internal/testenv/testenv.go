@@ -184,13 +184,14 @@ func limited(t testing.TB) context.Context {
 	return ctx
 }
 
-// temporary makes a database and drops it with the test. The drop's context is made first, so that it is cancelled last.
+// temporary makes a database and drops it with the test. The drop has a time of its own: a test may take longer than startLimit.
 func temporary(t testing.TB, admin, with string) string {
 	t.Helper()
-	ctx := limited(t)
 	name := "test_" + strings.ToLower(rand.Text())
 	exec(t, admin, "create database "+name+with)
 	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), startLimit)
+		defer cancel()
 		if err := execute(ctx, admin, "drop database "+name+" with (force)"); err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}
