@@ -184,13 +184,13 @@ func limited(t testing.TB) context.Context {
 	return ctx
 }
 
-// temporary makes a database and drops it with the test. The drop has a time of its own: a test may take longer than startLimit.
+// temporary makes a database and drops it with the test.
 func temporary(t testing.TB, admin, with string) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())
 	exec(t, admin, "create database "+name+with)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), startLimit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), startLimit) // its time begins now, however long the test took
 		defer cancel()
 		if err := execute(ctx, admin, "drop database "+name+" with (force)"); err != nil {
 			t.Errorf("drop the test's database: %v", err)
