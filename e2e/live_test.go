@@ -56,7 +56,7 @@ func (c client) opens(after string) *screen {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	transport := &http.Transport{DisableKeepAlives: true}
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/graphql", &websocket.DialOptions{ //nolint:bodyclose // the package's own
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(c.url, "http")+"/graphql", &websocket.DialOptions{
 		Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: &http.Client{Transport: transport},
 	})
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -25,6 +24,10 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	if err := build(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	testenv.Main(m, func() error { return goleak.Find() })
 }
 
@@ -33,20 +36,22 @@ func given(name string) (found bool) {
 	return found
 }
 
-// program builds the program once and gives its path. It lies beside the test's own binary, which `go test` removes with its folder.
-var program = sync.OnceValues(func() (string, error) {
+// program is what the tests run. It lies beside the tests' own binary, which `go test` removes with its folder.
+var program string
+
+// build builds the program before the clock of any test runs.
+func build() error {
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return err
 	}
-	path := filepath.Join(filepath.Dir(self), "ochre-under-test")
-	args := []string{"build", "-tags", "faults", "-o", path}
+	program = filepath.Join(filepath.Dir(self), "ochre-under-test")
+	args := []string{"build", "-buildvcs=false", "-tags", "faults", "-o", program}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "../cmd/ochre")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go %v: %w\n%s", cmd.Args, err, out)
+	if out, err := exec.Command("go", append(args, "../cmd/ochre")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the program: %w\n%s", err, out)
 	}
-	return path, nil
-})
+	return nil
+}

@@ -44,12 +44,8 @@ func (w *world) environment() []string {
 // ochre runs a command to its end and gives what it printed on stdout.
 func (w *world) ochre(args ...string) string {
 	w.t.Helper()
-	path, err := program()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	var out, problems bytes.Buffer
-	cmd := exec.CommandContext(w.t.Context(), path, args...)
+	cmd := exec.CommandContext(w.t.Context(), program, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = w.environment(), &out, &problems
 	if err := cmd.Run(); err != nil {
 		w.t.Fatalf("ochre %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), problems.String())
@@ -68,13 +64,10 @@ func (w *world) startNode(env ...string) *node {
 // startNodeAside starts a node that gets nothing from the world's address.
 func (w *world) startNodeAside(env ...string) *node {
 	w.t.Helper()
-	path, err := program()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	n := &node{t: w.t, logs: &logbook{serving: make(chan string, 1)}}
-	cmd := exec.Command(path, "serve")
+	cmd := exec.Command(program, "serve")
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(w.environment(), env...), n.logs, n.logs
+	var err error
 	if n.proc, err = child.Start(cmd, syscall.SIGKILL); err != nil {
 		w.t.Fatal(err)
 	}

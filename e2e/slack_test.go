@@ -201,18 +201,6 @@ func (s *slack) channel(name string) string {
 	return ""
 }
 
-// team gives a workspace's id.
-func (s *slack) team(domain string) string {
-	s.t.Helper()
-	for _, t := range s.world().Teams {
-		if t.Domain == domain {
-			return t.ID
-		}
-	}
-	s.t.Fatalf("Slack has no workspace %s", domain)
-	return ""
-}
-
 func (s *slack) person(name string) *person {
 	s.t.Helper()
 	for _, t := range s.world().Teams {
@@ -296,16 +284,6 @@ func (p *person) sees(channel, thread, text string) int {
 		}
 	}
 	return n
-}
-
-// channelTexts gives the texts of a channel's top-level messages, sorted.
-func (p *person) channelTexts(channel string) (texts []string) {
-	p.slack.t.Helper()
-	for _, m := range p.call("conversations.history", url.Values{"channel": {channel}, "limit": {"200"}}).Messages {
-		texts = append(texts, m.Text)
-	}
-	slices.Sort(texts)
-	return texts
 }
 
 type slackAnswer struct {
