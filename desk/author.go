@@ -2,9 +2,7 @@ package desk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/ochrehq/ochre"
 	"github.com/ochrehq/ochre/store"
@@ -326,80 +324,6 @@ func (rc *receiving) mentions(ctx context.Context, m *ochre.Message) error {
 		return nil
 	}
 	return rc.job(JobNames, "profile:"+rc.inst.ID.String(), Job{MessageID: &m.ID, Users: rc.ev.UnknownMentions})
-}
-
-// turned adds the activity of a status that followed from messages: the customer's opened it (m, nil where several did), or what had opened it is gone.
-func turned(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *ochre.Message, before ochre.ConversationStatus) error {
-	to := ptr(string(c.Status))
-	switch c.Status {
-	case ochre.StatusClosed:
-		return caused(ctx, tx, c, ochre.ActivityClosed, nil, ptr(string(before)), to)
-	case ochre.StatusSnoozed:
-		return caused(ctx, tx, c, ochre.ActivitySnoozed, nil, ptr(string(before)), ptr(c.SnoozedUntil.Format(timeText)))
-	}
-	return caused(ctx, tx, c, ochre.ActivityReopened, m, ptr(string(before)), to)
-}
-
-// caused adds an activity that a message caused; with no message, Ochre itself did it.
-func caused(ctx context.Context, tx *store.Tx, c *ochre.Conversation, kind ochre.ActivityKind, m *ochre.Message, from, to *string) error {
-	a := &ochre.Activity{
-		ID: ochre.NewIDAt(tx.Now()), ConversationID: c.ID, Version: 1, Position: tx.Now().UnixMicro(), Kind: kind, ActorKind: ochre.AuthorAutomation,
-		From: from, To: to, CreatedAt: tx.Now(),
-	}
-	if m != nil && m.IdentityID != nil {
-		people, err := tx.IdentitiesByID(ctx, tx.Tenant, []ochre.ID{*m.IdentityID}) // locked already: it is who wrote the message in hand
-		if err != nil {
-			return err
-		}
-		who := people[*m.IdentityID]
-		a.ActorKind = m.AuthorKind
-		switch m.AuthorKind {
-		case ochre.AuthorEndUser:
-			a.ActorID = who.EndUserID
-		case ochre.AuthorAgent:
-			a.ActorID = who.AgentID
-		case ochre.AuthorTeammate:
-			a.ActorID = who.TeammateID
-		}
-	}
-	if err := tx.InsertActivity(ctx, a); err != nil {
-		return err
-	}
-	tx.Log(entryEvent(ochre.EventEntryAdded, c.ID, ochre.KindActivity, a.ID))
-	return nil
-}
-
-// The jobs that an event can leave behind; nothing waits for them.
-const (
-	JobProfile = "PROFILE" // users.info of IdentityID
-	JobNames   = "NAMES"   // users.info of Users, then MessageID is rendered anew
-	JobFiles   = "FILES"   // files.info of the pending files of MessageID
-	JobRoot    = "ROOT"    // the root of ThreadID
-	JobPlace   = "PLACE"   // IdentityID became known better: decide anew what it is in each thread
-)
-
-// Job is the payload of an item of the job queue, as JSON.
-type Job struct {
-	IdentityID     *ochre.ID `json:"identityId,omitempty"`
-	InstallationID *ochre.ID `json:"installationId,omitempty"`
-	MessageID      *ochre.ID `json:"messageId,omitempty"`
-	ThreadID       *ochre.ID `json:"threadId,omitempty"`
-	LinkID         ochre.ID  `json:"linkId"`
-	Users          []string  `json:"users,omitempty"`
-}
-
-func (rc *receiving) job(kind, key string, j Job) error {
-	j.LinkID = rc.link.ID
-	return enqueueJob(rc.tx, kind, key, j)
-}
-
-func enqueueJob(tx *store.Tx, kind, key string, j Job) error {
-	payload, err := json.Marshal(j)
-	if err != nil {
-		return fmt.Errorf("encode a job: %w", err)
-	}
-	tx.Enqueue(store.NewItem{Queue: store.QueueJob, Key: key, Kind: kind, Payload: payload})
-	return nil
 }
 
 // personName is the name to show for a Slack person; a placeholder until the profile is known.

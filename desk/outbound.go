@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ochrehq/ochre"
@@ -158,42 +157,6 @@ func settleAt(part *store.Part) time.Time {
 	return part.AttemptEnded.Add(SettleTime)
 }
 
-// takeChange begins an edit or deletion that waited behind its message.
-func (o *Outgoing) takeChange(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
-	want := ochre.PendingEdit
-	if o.Item.Kind == ItemDelete {
-		want = ochre.PendingDelete
-	}
-	stale := m.PendingKind == nil || *m.PendingKind != want || *m.PendingState == ochre.DeliveryFailed || m.DeletedAt != nil
-	switch {
-	case stale:
-		o.Step = StepDone
-		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
-	case notInSlack(part.DeliveryState):
-		o.Step = StepDone
-		if err := o.settlePending(ctx, tx, c, m, part); err != nil {
-			return err
-		}
-		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
-	case part.SlackTS == nil:
-		// Whoever looked for the message has given up, else its own item would still stand before this one. To wait would hold up the channel, and the retry
-		// too, which comes behind: once it is known where the message is, the change gets a new item.
-		o.Step = StepDone
-		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
-	}
-	o.SlackTS = *part.SlackTS
-	o.Step = StepDelete
-	if want == ochre.PendingEdit {
-		o.Step, o.Body = StepEdit, *m.PendingBody
-	}
-	if *m.PendingState == ochre.DeliverySending {
-		return nil
-	}
-	m.PendingState = ptr(ochre.DeliverySending)
-	tx.Log(entryEvent(ochre.EventEntryChanged, c.ID, ochre.KindMessage, m.ID))
-	return tx.UpdateMessage(ctx, m)
-}
-
 // ReplySent writes that Slack has the message at ts.
 func (d *Desk) ReplySent(ctx context.Context, o *Outgoing, ts string) (Outcome, error) {
 	return d.confirm(ctx, o, []string{ts})
@@ -279,81 +242,6 @@ func (d *Desk) LookFailed(ctx context.Context, o *Outgoing, code, message string
 	return gaveUp, err
 }
 
-// ChangeTaken writes that Slack has the edit or the deletion.
-func (d *Desk) ChangeTaken(ctx context.Context, o *Outgoing) error {
-	return d.onOutgoing(ctx, o, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
-		if err := tx.TakeItem(ctx, o.Claim, o.Item.ID); err != nil || m.DeletedAt != nil {
-			return err
-		}
-		if o.carries(m) {
-			return o.settlePending(ctx, tx, c, m, part)
-		}
-		if o.Step == StepDelete {
-			return nil
-		}
-		// A newer change waits behind: what Slack has now is shown, the newer one stays pending.
-		m.Body, m.EditedAt = o.Body, ptr(tx.Now())
-		tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, o.job.AgentID))
-		return conversationChanged(ctx, tx, c, m)
-	}, o.SlackTS)
-}
-
-// carries tells whether the change that was taken to Slack is the one that is pending, and not an older one.
-func (o *Outgoing) carries(m *ochre.Message) bool {
-	switch {
-	case m.PendingKind == nil || (*m.PendingKind == ochre.PendingDelete) != (o.Step == StepDelete):
-		return false
-	case o.Step == StepEdit:
-		return m.PendingBody != nil && *m.PendingBody == o.Body
-	}
-	return true
-}
-
-// settlePending makes a pending change the message's own: Slack has it, or the message is surely not there.
-func (o *Outgoing) settlePending(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
-	if *m.PendingKind == ochre.PendingEdit {
-		m.Body, m.EditedAt = *m.PendingBody, ptr(tx.Now())
-		if notInSlack(part.DeliveryState) {
-			m.EditedAt = nil
-		}
-	} else {
-		m.Body, m.DeletedAt = "", ptr(tx.Now())
-		if notInSlack(part.DeliveryState) {
-			if err := cancelPart(ctx, tx, part); err != nil {
-				return err
-			}
-		} else if part.SlackTS != nil {
-			grave := fmt.Sprintf("%d.%06d", tx.Now().Unix(), tx.Now().Nanosecond()/1000)
-			if _, err := tx.Bury(ctx, m.LinkID, *part.SlackTS, grave); err != nil {
-				return err
-			}
-		}
-	}
-	m.PendingKind, m.PendingState, m.PendingError, m.PendingBody = nil, nil, nil, nil
-	tx.Log(contentEvent(ochre.EventEntryChanged, c.ID, m.ID, o.job.AgentID))
-	return conversationChanged(ctx, tx, c, m)
-}
-
-// cancelPart ends the delivery of a message that was deleted before Slack had it.
-func cancelPart(ctx context.Context, tx *store.Tx, part *store.Part) error {
-	part.DeliveryState, part.ErrorCode, part.ErrorMessage, part.NextAttemptAt = ochre.DeliveryFailed, ptr("CANCELLED"), ptr("Deleted before it was sent."), nil
-	return tx.UpdatePart(ctx, part)
-}
-
-// ChangeRefused writes that Slack refused the edit or deletion for good. The delivery stays SENT.
-func (d *Desk) ChangeRefused(ctx context.Context, o *Outgoing, code string) error {
-	return d.onOutgoing(ctx, o, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, _ *store.Part) error {
-		if o.carries(m) { // else a newer change waits behind, and may fare better
-			m.PendingState, m.PendingError = ptr(ochre.DeliveryFailed), &code
-			tx.Log(entryEvent(ochre.EventEntryChanged, c.ID, ochre.KindMessage, m.ID))
-			if err := tx.UpdateMessage(ctx, m); err != nil {
-				return err
-			}
-		}
-		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
-	})
-}
-
 // DoubleDeleted writes that a second post of one reply is gone from Slack.
 func (d *Desk) DoubleDeleted(ctx context.Context, o *Outgoing) error {
 	return d.Store.Tx(ctx, o.Claim.TenantID, d.Now(), func(tx *store.Tx) error { return tx.TakeItem(ctx, o.Claim, o.Item.ID) })
@@ -407,98 +295,4 @@ func (o *Outgoing) writePart(ctx context.Context, tx *store.Tx, c *ochre.Convers
 	}
 	tx.Log(entryEvent(ochre.EventEntryChanged, c.ID, ochre.KindMessage, m.ID))
 	return tx.UpdateMessage(ctx, m)
-}
-
-// confirm writes that Slack has the message at the earliest of the places where it was seen; any other is a double and is deleted.
-func (d *Desk) confirm(ctx context.Context, o *Outgoing, seen []string) (out Outcome, err error) {
-	err = d.onOutgoing(ctx, o, func(tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part) error {
-		out = OutcomeConfirmed
-		for _, ts := range seen {
-			got, err := seenInSlack(ctx, tx, c, m, part, ts)
-			if err != nil {
-				return err
-			}
-			if got == OutcomeDouble {
-				out = got
-			}
-		}
-		return tx.TakeItem(ctx, o.Claim, o.Item.ID)
-	}, slices.Sorted(slices.Values(seen))...)
-	return out, err
-}
-
-// againChange gives a change that waits an item of its own, now that it is known where its message stands. Is there one already, the later does nothing.
-func againChange(tx *store.Tx, m *ochre.Message) error {
-	if m.PendingKind == nil || *m.PendingState == ochre.DeliveryFailed {
-		return nil
-	}
-	kind := ItemEdit
-	if *m.PendingKind == ochre.PendingDelete {
-		kind = ItemDelete
-	}
-	return enqueueOutbound(tx, kind, m, outboundJob{AgentID: m.AgentID})
-}
-
-// seenInSlack takes that one of our messages stands in Slack at ts: told by Slack's answer, by an echo or by a look-up, in any order and number. The earliest
-// place is the message's own; a later one is a double, which is deleted in Slack.
-func seenInSlack(ctx context.Context, tx *store.Tx, c *ochre.Conversation, m *ochre.Message, part *store.Part, ts string) (Outcome, error) {
-	position, err := ochre.PositionOf(ts)
-	if err != nil {
-		return "", err
-	}
-	double := ""
-	switch {
-	case part.SlackTS != nil && *part.SlackTS == ts:
-		return OutcomeEcho, nil
-	case part.SlackTS != nil && *part.SlackTS < ts:
-		return OutcomeDouble, enqueueOutbound(tx, ItemDeleteDouble, m, outboundJob{SlackTS: ts})
-	case part.SlackTS != nil:
-		double = *part.SlackTS
-	}
-	part.SlackTS, part.DeliveryState, part.NextAttemptAt, part.ErrorCode, part.ErrorMessage = &ts, ochre.DeliverySent, nil, nil, nil
-	if err := tx.UpdatePart(ctx, part); err != nil {
-		return "", err
-	}
-	m.Position, m.CreatedAt = position, time.UnixMicro(position).UTC()
-	grave, err := tx.Tombstone(ctx, tx.Tenant, m.LinkID, ts)
-	if err != nil {
-		return "", err
-	}
-	if grave != "" { // deleted in Slack before we learned that it was there
-		empty(m, grave)
-	} else if m.DeletedAt != nil { // deleted here when it surely was not there, but it is
-		if err := enqueueOutbound(tx, ItemDeleteDouble, m, outboundJob{SlackTS: ts}); err != nil {
-			return "", err
-		}
-	}
-	if err := againChange(tx, m); err != nil {
-		return "", err
-	}
-	tx.Log(entryEvent(ochre.EventEntryChanged, c.ID, ochre.KindMessage, m.ID))
-	if err := conversationChanged(ctx, tx, c, m); err != nil {
-		return "", err
-	}
-	if double == "" {
-		return OutcomeConfirmed, nil
-	}
-	return OutcomeDouble, enqueueOutbound(tx, ItemDeleteDouble, m, outboundJob{SlackTS: double})
-}
-
-// echo takes our own posts as Slack tells of them. "" means that the event is somebody else's message.
-func (rc *receiving) echo(ctx context.Context) (Outcome, error) {
-	ev := rc.ev
-	foreign := ev.PersonPosted || ev.Author.BotID != "" && !ev.Echo // somebody can copy our metadata, but not be our bot
-	if id, err := ochre.ParseID(ochre.KindMessage, ev.MessageID); err == nil && !foreign {
-		c, m, part, err := lockReply(ctx, rc.tx, id)
-		if err == nil && part != nil && m.LinkID == rc.link.ID {
-			return seenInSlack(ctx, rc.tx, c, m, part, ev.TS)
-		}
-		if err != nil && !errors.Is(err, ochre.ErrNotFound) {
-			return "", err
-		}
-	}
-	if ev.Echo {
-		return OutcomeEcho, nil // the sender's own answer, or its look-up, tells which message it is
-	}
-	return "", nil
 }
