@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -152,12 +153,13 @@ func (f *fileJSON) file(id string) *File {
 // errNotSlack refuses to send the token anywhere else.
 var errNotSlack = errors.New("the address of the file is not Slack's")
 
-// Download opens a file's bytes under the bot token. Only Slack's own hosts over https and the API's own host are asked or followed to, since
-// the address of an external file is whatever its creator chose. The caller closes the body. Permanent file_not_found where Slack
-// shows its sign-in page instead of the file, which it does with status 200.
+// Download opens a file's bytes under the bot token. Only where Slack keeps files is asked, and only Slack's own hosts over https and the API's
+// own host are followed to, since the address of an external file is whatever its creator chose: one of the Web API would be a call
+// in our name. The caller closes the body. Permanent file_not_found where Slack shows its sign-in page instead of the file, which it
+// does with status 200.
 func (c *Client) Download(ctx context.Context, inst *ochre.SlackInstallation, address string) (*http.Response, error) {
 	u, err := url.Parse(address)
-	if err != nil || !c.mayHaveToken(u) {
+	if err != nil || !c.mayHaveToken(u) || !isFilePath(u.Path) {
 		return nil, &Outcome{Kind: Permanent, Code: "file_not_found", Err: errNotSlack}
 	}
 	var resp *http.Response
@@ -205,6 +207,9 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	}
 	return nil
 }
+
+// isFilePath tells whether Slack keeps files there: /files-pri/TEAM-FILE/… in url_private and url_private_download. (Page "file object")
+func isFilePath(p string) bool { return strings.HasPrefix(p, "/files-pri/") && path.Clean(p) == p }
 
 func (c *Client) mayHaveToken(u *url.URL) bool {
 	host := strings.ToLower(u.Hostname())

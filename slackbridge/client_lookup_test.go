@@ -116,32 +116,36 @@ func TestDownload(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	w := newWire(t, func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/files/a":
+		case "/files-pri/a":
 			if r.Header.Get("Authorization") != "Bearer "+testToken {
 				t.Errorf("authorization %q", r.Header.Get("Authorization"))
 			}
 			rw.Header().Set("Content-Type", "text/plain")
 			_, _ = io.WriteString(rw, "abc")
-		case "/files/page.html":
+		case "/files-pri/page.html":
 			rw.Header().Set("Content-Type", "text/html")
 			rw.Header().Set("Content-Disposition", "attachment")
-		case "/files/here":
-			http.Redirect(rw, r, "/files/a", http.StatusFound)
-		case "/files/elsewhere":
+		case "/files-pri/here":
+			http.Redirect(rw, r, "/files-pri/a", http.StatusFound)
+		case "/files-pri/elsewhere":
 			http.Redirect(rw, r, elsewhere.URL+"/steal", http.StatusFound)
-		case "/files/loop":
-			http.Redirect(rw, r, "/files/loop", http.StatusFound)
-		case "/files/signin":
+		case "/files-pri/loop":
+			http.Redirect(rw, r, "/files-pri/loop", http.StatusFound)
+		case "/files-pri/signin":
 			rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		case "/api/chat.delete":
+			t.Error("the API was called")
 		default:
 			rw.WriteHeader(http.StatusNotFound)
 		}
 	})
 	for address, want := range map[string]Kind{
-		w.server.URL + "/files/a": OK, w.server.URL + "/files/here": OK, w.server.URL + "/files/page.html": OK,
-		w.server.URL + "/files/elsewhere": Permanent, w.server.URL + "/files/loop": Permanent, w.server.URL + "/files/signin": Permanent,
-		w.server.URL + "/files/none": Permanent, elsewhere.URL + "/a": Permanent, "https://slack.com.example.com/a": Permanent, "https://evilslack.com/a": Permanent,
-		"http://files.slack.com/a": Permanent, "file:///etc/passwd": Permanent, "": Permanent, "https://files.slack.com@" + elsewhere.Listener.Addr().String() + "/": Permanent,
+		w.server.URL + "/files-pri/a": OK, w.server.URL + "/files-pri/here": OK, w.server.URL + "/files-pri/page.html": OK,
+		w.server.URL + "/files-pri/elsewhere": Permanent, w.server.URL + "/files-pri/loop": Permanent, w.server.URL + "/files-pri/signin": Permanent,
+		w.server.URL + "/files-pri/none": Permanent, elsewhere.URL + "/files-pri/a": Permanent, w.server.URL + "/api/chat.delete?ts=1": Permanent,
+		w.server.URL + "/files-pri/../api/chat.delete": Permanent, w.server.URL + "/files-pri/%2e%2e/api/chat.delete": Permanent, w.server.URL + "/files-pri%2f..%2fapi/chat.delete": Permanent,
+		"https://slack.com.example.com/files-pri/a": Permanent, "https://evilslack.com/files-pri/a": Permanent,
+		"http://files.slack.com/files-pri/a": Permanent, "file:///etc/passwd": Permanent, "": Permanent, "https://files.slack.com@" + elsewhere.Listener.Addr().String() + "/files-pri/a": Permanent,
 	} {
 		resp, err := w.Download(t.Context(), w.inst, address)
 		if o := OutcomeOf(err); o.Kind != want {
