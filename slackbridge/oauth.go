@@ -93,7 +93,7 @@ func (h *OAuth) install(w http.ResponseWriter, r *http.Request) {
 // cookie names the browser for as long as the walk may take. Over https no other host can have set it, so that nobody can bind a
 // stranger's browser to a walk of their own.
 func (h *OAuth) cookie(browser string) *http.Cookie {
-	c := &http.Cookie{ //nolint:gosec // Secure wherever the address is https
+	c := &http.Cookie{
 		Name: installCookie, Value: browser, Path: "/slack", MaxAge: 15 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	if strings.HasPrefix(h.desk.PublicURL, "https://") {
