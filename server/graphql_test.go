@@ -224,9 +224,19 @@ func TestErrorsOfResolvers(t *testing.T) {
 func TestScalarsAreTheCallersFault(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	a := e.query(`mutation($t:Time!){snoozeConversation(input:{conversationId:"conv_1",until:$t}){userErrors{code}}}`, map[string]any{"t": "yesterday"})
-	if got := a.codes(t); len(got) != 1 || got[0] != "BAD_USER_INPUT" || !strings.Contains(a.body, "RFC 3339") {
-		t.Errorf("got %v: %s", got, a.body)
+	for _, value := range []any{"yesterday", 5, true, []any{}, map[string]any{"a": 1}} {
+		for query, says := range map[string]string{
+			`mutation($v:Time!){snoozeConversation(input:{conversationId:"conv_1",until:$v}){userErrors{code}}}`:                   "RFC 3339",
+			`mutation($v:EventCursor!){postReply(input:{conversationId:"conv_1",body:"a",ifUnchangedSince:$v}){userErrors{code}}}`: "EventCursor is a string",
+		} {
+			if value == "yesterday" && says != "RFC 3339" {
+				continue // a text may be a cursor
+			}
+			a := e.query(query, map[string]any{"v": value})
+			if got := a.codes(t); len(got) != 1 || got[0] != "BAD_USER_INPUT" || !strings.Contains(a.body, says) || strings.Contains(a.body, "json.Number") || strings.Contains(a.body, "map[") {
+				t.Errorf("%v: got %v: %s", value, got, a.body)
+			}
+		}
 	}
 }
 
