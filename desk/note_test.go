@@ -69,7 +69,7 @@ func TestNoteRefusals(t *testing.T) {
 	}
 	_, seq := o.events(0)
 	for body, code := range map[string]ochre.Code{
-		"": ochre.CodeBodyEmpty, " \n\t\u00a0": ochre.CodeBodyEmpty, strings.Repeat("🎈", 40_001): ochre.CodeBodyTooLong,
+		"": ochre.CodeBodyEmpty, " \n\t\u00a0": ochre.CodeBodyEmpty, "\u200b\ufeff\u2060 \a": ochre.CodeBodyEmpty, strings.Repeat("🎈", 40_001): ochre.CodeBodyTooLong,
 	} {
 		_, _, err := o.desk.AddNote(ctx, p, desk.AddNoteInput{ConversationID: global(c), Body: body})
 		refused(t, "add", err, code, "input.body")

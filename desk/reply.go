@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ochrehq/ochre"
@@ -313,9 +314,9 @@ func cleanText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// checkBody refuses the text of a reply or note that is empty or too long.
+// checkBody refuses the text of a reply or note that is too long, or in which nobody would see anything.
 func checkBody(body string) error {
-	if strings.TrimSpace(body) == "" {
+	if !strings.ContainsFunc(body, isVisible) {
 		return ochre.Refuse(ochre.CodeBodyEmpty, "body", "The text is empty.")
 	}
 	if n := utf8.RuneCountInString(body); n > maxBody {
@@ -323,6 +324,9 @@ func checkBody(body string) error {
 	}
 	return nil
 }
+
+// isVisible is false for spaces, control characters and those of Unicode's category Cf, such as the zero-width ones.
+func isVisible(r rune) bool { return !unicode.IsSpace(r) && !unicode.In(r, unicode.Cc, unicode.Cf) }
 
 func notEditable(why string) error {
 	return ochre.Refuse(ochre.CodeNotEditable, "messageId", "%s", why)
