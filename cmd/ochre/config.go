@@ -97,7 +97,11 @@ func (c *config) check() error {
 		if u.value == "" {
 			continue
 		}
-		if err := checkURL(u.name, u.value, u.schemes); err != nil {
+		err := checkURL(u.name, u.value, u.schemes)
+		if err != nil && strings.HasPrefix(u.schemes[0], "http") {
+			return usageError{err} // an address that we give out; one that we connect to fails as a connection does
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -85,8 +85,8 @@ func TestMistakesInTheConfiguration(t *testing.T) {
 		{"REDIS_URL", "rediss://:very-hidden@cache/not-a-number", exitFailed, "REDIS_URL can't be parsed"},
 		{"REDIS_URL", "unix://:very-hidden@", exitFailed, "REDIS_URL can't be parsed"},
 		{"REDIS_URL", "cache:6379", exitFailed, "REDIS_URL must begin with redis://"},
-		{"OCHRE_PUBLIC_URL", "ochre.example", exitFailed, "OCHRE_PUBLIC_URL must begin with http:// or https://"},
-		{"OCHRE_PUBLIC_URL", "http://:8080", exitFailed, "OCHRE_PUBLIC_URL has no host"},
+		{"OCHRE_PUBLIC_URL", "ochre.example", exitUsage, "OCHRE_PUBLIC_URL must begin with http:// or https://"},
+		{"OCHRE_PUBLIC_URL", "http://:8080", exitUsage, "OCHRE_PUBLIC_URL has no host"},
 	} {
 		t.Run(test.name+" "+test.want, func(t *testing.T) {
 			t.Parallel()
