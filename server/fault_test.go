@@ -208,7 +208,7 @@ func TestRoutes(t *testing.T) {
 	}{
 		"/slack/events":                  {"-", 200, "/slack/events " + nobody},
 		"/slack/install":                 {"-", 200, "/slack/install " + nobody},
-		"/slack/oauth/callback?code=xyz": {"-", 200, "/slack/oauth/callback " + nobody},
+		"/slack/oauth/callback?code=planted-code": {"-", 200, "/slack/oauth/callback " + nobody},
 		"/files/file_1":                  {"Bearer " + e.token, 200, "/files/file_1 " + e.admin.ID.String()},
 		"/files/file_2":                  {"-", 401, "UNAUTHENTICATED"},
 		"/metrics":                       {"Bearer metrics-token", 200, "ochre_test 0"},
@@ -230,7 +230,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s: policy %q", path, csp)
 		}
 	}
-	if strings.Contains(e.log.String(), "xyz") {
+	if strings.Contains(e.log.String(), "planted-code") {
 		t.Error("an OAuth code is in the log")
 	}
 	if a := e.send("DELETE", "/files/file_1", ""); a.status != 405 || a.header.Get("Allow") != "GET, HEAD" {
