@@ -206,20 +206,20 @@ func TestRoutes(t *testing.T) {
 		status        int
 		body          string
 	}{
-		"/slack/events":                  {"-", 200, "/slack/events " + nobody},
-		"/slack/install":                 {"-", 200, "/slack/install " + nobody},
+		"/slack/events":  {"-", 200, "/slack/events " + nobody},
+		"/slack/install": {"-", 200, "/slack/install " + nobody},
 		"/slack/oauth/callback?code=planted-code": {"-", 200, "/slack/oauth/callback " + nobody},
-		"/files/file_1":                  {"Bearer " + e.token, 200, "/files/file_1 " + e.admin.ID.String()},
-		"/files/file_2":                  {"-", 401, "UNAUTHENTICATED"},
-		"/metrics":                       {"Bearer metrics-token", 200, "ochre_test 0"},
-		"/metrics?":                      {"Bearer " + e.token, 401, ""},
-		"/metrics?a":                     {"-", 401, ""},
-		"/graphiql":                      {"-", 200, "graphiql.js"},
-		"/graphiql/graphiql.js":          {"-", 200, "graphql-transport-ws"},
-		"/assets/page.css":               {"-", 200, "main"},
-		"/assets/signin.html":            {"-", 404, ""},
-		"/assets/":                       {"-", 404, ""},
-		"/nothing":                       {"-", 404, ""},
+		"/files/file_1":         {"Bearer " + e.token, 200, "/files/file_1 " + e.admin.ID.String()},
+		"/files/file_2":         {"-", 401, "UNAUTHENTICATED"},
+		"/metrics":              {"Bearer metrics-token", 200, "ochre_test 0"},
+		"/metrics?":             {"Bearer " + e.token, 401, ""},
+		"/metrics?a":            {"-", 401, ""},
+		"/graphiql":             {"-", 200, "graphiql.js"},
+		"/graphiql/graphiql.js": {"-", 200, "graphql-transport-ws"},
+		"/assets/page.css":      {"-", 200, "main"},
+		"/assets/signin.html":   {"-", 404, ""},
+		"/assets/":              {"-", 404, ""},
+		"/nothing":              {"-", 404, ""},
 	} {
 		a := e.send("GET", path, "", "Authorization", c.authorization)
 		if a.status != c.status || !strings.Contains(a.body, c.body) {
