@@ -14,6 +14,7 @@ import (
 
 // operation is a subscribe message at work.
 type operation struct {
+	single  bool // a query or mutation that has its turn; set and read by its own goroutine
 	id      string
 	request Operation
 	ctx     context.Context
@@ -76,7 +77,7 @@ func (s *session) run(op *operation) {
 		return
 	}
 	defer stream.Close()
-	if stream.Single() {
+	if op.single = stream.Single(); op.single {
 		if !s.takeTurn(op) {
 			return
 		}
@@ -130,6 +131,9 @@ func (s *session) endTurn() {
 func (s *session) finish(op *operation, last frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for op.single && !op.stopped && !s.fits(last) { // another query's large result came before the end of this one
+		s.room.Wait()
+	}
 	if op.stopped {
 		return
 	}

@@ -218,7 +218,7 @@ func TestTwoLargeResultsAtOnce(t *testing.T) {
 // TestQueriesTakeTurns: of many queries at once a few are made at a time, and all their large results reach a client that reads.
 func TestQueriesTakeTurns(t *testing.T) {
 	t.Parallel()
-	f := serve(t, Options{MaxQueue: 400 << 10, MaxSingles: 3, WriteTimeout: time.Minute}) // room for three results, not for thirty
+	f := serve(t, Options{MaxQueue: 64 << 10, MaxSingles: 3})
 	c := f.dialRaw(t)
 	for id := range 30 {
 		c.frame(frameText, subscribe(fmt.Sprint(id), "query"))
